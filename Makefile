@@ -1,0 +1,81 @@
+# The whole companion: `make all`. `make help` explains every target.
+PROFILE ?= quick
+SETS ?=
+ARGS ?=
+
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help env all data plan report test lint lab clean publish 01 02 03 04 05
+
+# Any Python from 3.11 on starts things off; environment.py then finds or makes the one that has the packages.
+BOOT := $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+PY = "$(shell cat .python-path)"
+
+# Kernels start from this very Python and find snnlib from any folder.
+export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
+export JUPYTER_PREFER_ENV_PATH := 1
+export JUPYTER_PLATFORM_DIRS := 1
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+
+ifeq ($(filter $(PROFILE),smoke quick paper),)
+$(error PROFILE=$(PROFILE) is unknown: use smoke, quick or paper)
+endif
+
+help:  ## this list
+	@echo "make TARGET [PROFILE=smoke|quick|paper]   (now: $(PROFILE))"
+	@awk -F ':.*## ' '/^[0-9a-z ]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env:  ## use the active Python if it has everything, otherwise install requirements.lock into .venv
+	@$(if $(BOOT),$(BOOT) snnlib/environment.py,echo "make env: Python 3.11 or newer is needed and none is on the PATH" >&2; exit 1)
+
+all: env data  ## everything: environment, data, chapters 01 to 05, report
+	@trap 'exit 130' INT; status=0; $(PY) -m snnlib.chapters run all --profile $(PROFILE) $(ARGS) || status=$$?; \
+	[ $$status -eq 130 ] && exit 130; \
+	$(PY) -m snnlib.report --profile $(PROFILE) && exit $$status
+
+01 02 03 04 05: env results/.data  ## one chapter (trains what it lacks), e.g. make 03 PROFILE=smoke ARGS="-p seeds 3"
+	@$(PY) -m snnlib.chapters run $@ --profile $(PROFILE) $(ARGS)
+
+data: env  ## fetch the small data sets; larger ones by name, e.g. make data SETS="n_mnist cifar10_dvs"
+	@$(PY) -m snnlib.datasets fetch $(SETS)
+	@mkdir -p results && touch results/.data
+
+results/.data: | env
+	@$(PY) -m snnlib.datasets fetch
+	@mkdir -p results && touch $@
+
+plan: env  ## list the runs, which are recorded already, and the time that the others will take
+	@$(PY) -m snnlib.chapters plan --profile $(PROFILE) $(ARGS)
+
+report: env  ## write results/PROFILE/report.html from what is there
+	@$(PY) -m snnlib.report --profile $(PROFILE)
+
+test: env  ## lint, unit tests, every notebook as a test (smoke), and the checks of the committed notebooks
+	@rm -rf results/smoke  # nothing old may pass for new
+	@trap 'exit 130' INT; export TQDM_DISABLE=1 MPLBACKEND=Agg; failed=; \
+	$(PY) -m ruff check . || failed="$$failed lint,"; \
+	$(PY) -m pytest || failed="$$failed unit tests,"; \
+	$(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=900 --durations=5 notebooks \
+	  || failed="$$failed notebooks,"; \
+	$(PY) -m snnlib.chapters check --artefacts smoke || failed="$$failed committed notebooks and artefacts,"; \
+	[ -z "$$failed" ] || { echo "make test: failed:$${failed%,}" >&2; exit 1; }; \
+	echo "make test: all parts passed"
+
+lint: env  ## ruff over library and notebooks
+	@$(PY) -m ruff check .
+
+lab: env  ## open JupyterLab on the notebooks
+	@$(PY) -m jupyterlab notebooks
+
+publish: env  ## copy the outputs of the executed quick chapters into notebooks/ for reading on the web
+	@$(PY) -m snnlib.chapters publish
+
+clean:  ## remove results and caches; keeps data, .venv and, unless you say yes, the paper profile's results
+	@rm -rf results/smoke results/quick results/.data .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	@if [ -d results/paper ]; then \
+	  if [ -t 0 ]; then printf 'Remove results/paper too (long runs)? [y/N] '; read -r answer; else answer=n; fi; \
+	  case "$$answer" in [yY]*) rm -rf results/paper;; *) echo "kept results/paper";; esac; \
+	fi
+	@echo "data/ and .venv/ are kept: remove them by hand if you mean to"

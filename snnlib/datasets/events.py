@@ -1,0 +1,111 @@
+"""N-MNIST, CIFAR10-DVS and DVS128 Gesture: real recordings if they are there, a simulated camera if not.
+
+PLIF sees T frames of equal event count (Eq. S1), MDN sees N-MNIST in 20 binary bins of 15 ms: see
+``event_frames``. Options (PLIF only): ``resolution`` pools the frames to that many pixels a side,
+``time_steps`` replaces the paper's T.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import torch
+
+from . import event_files, event_frames, registry, standins_events
+from .event_files import SETS, Recordings, fetch_events
+from .event_frames import View, stored_frames
+from .registry import Entry, Located, Source, Split, register
+
+__all__ = ["SETS", "fetch_events", "view_of"]
+
+# What the simulated camera looks at: the data set with the images, and how they move.
+IMAGES = {"n_mnist": ("mnist", (28, 28), standins_events.saccade_recording, "three saccades"),
+          "cifar10_dvs": ("cifar10", (3, 32, 32), standins_events.loop_recording, "a closed loop, twice,")}
+POOL = {"train": 2_000, "test": 500}  # so many images at most
+SMALL_CAMERA = 64  # pixels a side: simulated in place of 128 if the frames are no larger, in half the time
+
+
+def view_of(r: Recordings, paper: str, options) -> View:
+    """ValueError: an option that this paper's view does not have, or a resolution above the sensor's."""
+    size, steps = options["resolution"], options["time_steps"]
+    if paper == "mdn":
+        if size or steps:
+            raise ValueError(f"{r.name}: resolution and time_steps are options of paper 'plif' alone")
+        return View(r.sensor, r.sensor + 2, 20, bin_us=15_000, margin=1, binary=True)
+    if size and size > r.sensor:
+        raise ValueError(f"{r.name}: resolution={size} is above the sensor's {r.sensor}")
+    return View(r.sensor, size or r.sensor, steps or r.plif_steps)
+
+
+def _recordings(r: Recordings) -> Source:
+    def locate(paper, options):
+        view_of(r, paper, options)  # a bad option is said before anything is read
+        return event_files.locate(r)
+
+    def read(located, paper, options):
+        view = view_of(r, paper, options)
+
+        def split(number, reader, rows, labels):
+            key = {"what": r.name, "source": located.fingerprint, "split": number}
+            recording = lambda i: event_files.read(r, reader, rows[i])  # noqa: E731
+            return Split(lambda chosen: stored_frames(key, view, recording, chosen), torch.from_numpy(labels))
+
+        return tuple(split(number, *part) for number, part in enumerate(event_files.open_splits(r)))
+
+    return Source(locate, read)
+
+
+def _standin(r: Recordings) -> Source:
+    def locate(paper, options):
+        view_of(r, paper, options)
+        if r.name in IMAGES:
+            name, _, _, movement = IMAGES[r.name]
+            # With source="stand-in" the images are stand-ins too: nothing then depends on the data root.
+            _, base = registry.first(registry.entry(name), paper, {"source": options["source"]})
+            dataset = f"Simulated event camera over {base.dataset.split(', stand-in')[0]}"
+            note, licence = f"Simulated: {movement} over images of {base.dataset}.", base.licence
+            made_of = f"{base.source} {base.fingerprint}"
+        else:
+            dataset, licence, made_of = "Simulated moving arms", "MIT (this project)", ""
+            note = "Simulated: 29 stick figures make the eleven gestures; 23 of them train, 6 others test."
+        versions = f"{r.name} {made_of} {event_frames.VERSION} {standins_events.VERSION}"
+        return Located(f"{dataset}, stand-in for {r.title}", "stand-in", note, licence,
+                       hashlib.sha256(versions.encode()).hexdigest())
+
+    def read(located, paper, options):
+        view = view_of(r, paper, options)
+        if view.sensor > SMALL_CAMERA >= view.size:
+            view = replace(view, sensor=SMALL_CAMERA)
+        if r.name in IMAGES:
+            name, shape, simulate, _ = IMAGES[r.name]
+            base = registry.load(name, paper, **POOL, source=options["source"])
+            parts = [(x.reshape(-1, *shape).numpy(), y)
+                     for x, y in ((base.train_x, base.train_y), (base.test_x, base.test_y))]
+        else:
+            simulate = standins_events.gesture_recording
+            rows = [standins_events.gesture_catalogue(train) for train in (True, False)]
+            parts = [(part, torch.from_numpy(part[:, 1].copy())) for part in rows]
+
+        def split(number, subjects, labels):
+            key = {"what": f"standin-{r.name}", "source": located.fingerprint, "split": number}
+            recording = lambda i: simulate(subjects[i], view.sensor)  # noqa: E731
+            return Split(lambda chosen: stored_frames(key, view, recording, chosen), labels)
+
+        return tuple(split(number, *part) for number, part in enumerate(parts))
+
+    return Source(locate, read)
+
+
+def _task_fields(r: Recordings):
+    def fields(paper, options):
+        view = view_of(r, paper, options)
+        shape = (2 * view.size**2,) if view.binary else (2, view.size, view.size)
+        return dict(time_steps=view.steps, input_shape=shape, classes=r.classes, encoding="sequence")
+
+    return fields
+
+
+for _r in SETS.values():
+    register(Entry(_r.name, _r.title, ("mdn", "plif") if _r.name == "n_mnist" else ("plif",),
+                   (_recordings(_r), _standin(_r)), _task_fields(_r), {"resolution": int, "time_steps": int}))

@@ -1,0 +1,266 @@
+"""Official downloads into the data root: ``python -m snnlib.datasets fetch [names]``.
+
+A download goes to a temporary folder inside the data root, is checked, and is moved into place whole;
+nothing partial stays. One probe of all servers decides within PROBE_SECONDS whether there is a network;
+nothing is loaded otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import paths
+from . import cache, nettalk
+from .registry import SourceError, identify
+
+PROBE_SECONDS = 6.0  # for all servers together, name look-up included
+STALL_SECONDS = 10.0  # a download that receives nothing for so long has failed
+BIG = 250  # MB; sets above it are fetched only when named
+
+UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases/undocumented/connectionist-bench/nettalk/"
+FSDD = "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/heads/master.zip"
+FSDD_CONTENT = "99aa5e3a7c82"  # start of cache.files_fingerprint of the 3,000 recordings
+
+
+@dataclass(frozen=True)
+class Download:
+    """``get(folder)`` lays the set out in ``folder`` as in the data root and returns how it was checked."""
+
+    megabytes: int
+    url: str  # what the probe asks for
+    get: Callable[[Path], str]
+    completes: bool = False  # fetched by name even if a part of the set is there
+
+
+def _torchvision(name: str):
+    def get(folder: Path) -> str:
+        from torchvision import datasets
+
+        for train in (True, False):
+            getattr(datasets, name)(str(folder), train=train, download=True)
+        for archive in folder.glob("*.tar.gz"):
+            archive.unlink()
+        return "MD5 as published"
+
+    return get
+
+
+def _events(name: str):
+    def get(folder: Path) -> str:
+        from .event_files import fetch_events
+
+        return fetch_events(name, folder)
+
+    return get
+
+
+def _get_nettalk(folder: Path) -> str:
+    file = download(UCI + "nettalk.data", folder / "NETtalk" / "nettalk.data")
+    entries = len(nettalk.read_dictionary(file))
+    if entries < 20000:
+        raise SourceError(
+            file.name, f"about 20,008 entries, found {entries}", "The server sent something else; try later."
+        )
+    try:
+        download(UCI + "nettalk.list", folder / "NETtalk" / "nettalk.list")
+    except OSError:  # the dictionary alone is enough
+        pass
+    return f"no published checksum; {entries:,} well-formed entries"
+
+
+def _get_fsdd(folder: Path) -> str:
+    archive = download(FSDD, folder / "fsdd.zip")
+    target = folder / "FSDD" / "recordings"
+    target.mkdir(parents=True)
+    with zipfile.ZipFile(archive) as z:
+        for member in z.infolist():
+            name = Path(member.filename)
+            if name.parent.name == "recordings" and name.suffix == ".wav":
+                (target / name.name).write_bytes(z.read(member))
+    archive.unlink()
+    files = list(target.iterdir())
+    if len(files) != 3000:
+        raise SourceError(
+            "Free Spoken Digit Dataset",
+            f"3,000 recordings, found {len(files)}",
+            "The server sent something else; try later.",
+        )
+    known = cache.files_fingerprint(target, files, remember=False).startswith(FSDD_CONTENT)
+    return (
+        "content as known"
+        if known
+        else "3,000 recordings, content differs from the copy known to this project"
+    )
+
+
+DOWNLOADS = {
+    "mnist": Download(
+        12, "https://ossci-datasets.s3.amazonaws.com/mnist/train-labels-idx1-ubyte.gz", _torchvision("MNIST")
+    ),
+    "fashion_mnist": Download(
+        31,
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/train-labels-idx1-ubyte.gz",
+        _torchvision("FashionMNIST"),
+    ),
+    "cifar10": Download(
+        170, "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", _torchvision("CIFAR10"), True
+    ),
+    "nettalk": Download(1, UCI + "nettalk.data", _get_nettalk),
+    "tidigits": Download(17, FSDD, _get_fsdd),
+    "n_mnist": Download(
+        1180,
+        "https://data.mendeley.com/public-files/datasets/468j46mzdv/files/"
+        "05a4d654-7e03-4c15-bdfa-9bb2bcbea494/file_downloaded",
+        _events("n_mnist"),
+        True,
+    ),
+    "cifar10_dvs": Download(
+        8000, "https://figshare.com/ndownloader/files/38023437", _events("cifar10_dvs"), True
+    ),
+    "dvs128_gesture": Download(
+        3200, "https://figshare.com/ndownloader/files/38020584", _events("dvs128_gesture"), True
+    ),
+}
+ALIASES = {"fsdd": "tidigits"}
+NO_DOWNLOAD = {
+    "timit": "licensed, no official download; see data/README.md for where your copy or an open set goes"
+}
+
+
+def fetch(names: Iterable[str] = (), say: Callable[[str], object] = print) -> dict[str, bool]:
+    """Fetch the small sets (or those named) that are not under the data root yet; one line for each says
+    what happened.
+
+    Returns name -> whether its data are there now. ValueError for unknown names. Never raises for a missing
+    network:
+    ``load`` then takes a package or the stand-in.
+    """
+    wanted = [ALIASES.get(name, name) for name in names]
+    known = [*DOWNLOADS, *ALIASES, *NO_DOWNLOAD]
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise ValueError(f"unknown data set {unknown[0]!r}; fetch knows: {', '.join(known)}")
+    named = bool(wanted)
+    wanted = list(dict.fromkeys(wanted)) or [name for name, d in DOWNLOADS.items() if d.megabytes <= BIG]
+    outcome, missing = {}, []
+    for name in wanted:
+        try:
+            found = identify(name).split(":")[0]
+            outcome[name] = found != "stand-in"
+            if outcome[name] and not (
+                named and found == "part" and name in DOWNLOADS and DOWNLOADS[name].completes
+            ):
+                say(f"{name}: already there ({found})")
+            elif name in NO_DOWNLOAD:
+                say(f"{name}: {NO_DOWNLOAD[name]}")
+            else:
+                missing.append(name)
+        except (ValueError, OSError, ImportError) as problem:
+            outcome[name] = False
+            say(f"{name}: {problem}")
+    answers = probe({name: DOWNLOADS[name].url for name in missing})
+    if missing and not any(answer == "" for answer in answers.values()):
+        say(f"No network: no answer within {PROBE_SECONDS:.0f} s; going on with packages and stand-ins.")
+    for name in missing:
+        if answers[name]:
+            say(f"{name}: not fetched ({answers[name]}); the labelled stand-in will be used")
+            continue
+        outcome[name] = _fetch_one(name, say)
+    return outcome
+
+
+def _fetch_one(name: str, say) -> bool:
+    wanted = DOWNLOADS[name]
+    started = time.perf_counter()
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALL_SECONDS)  # torchvision and tonic set none of their own
+    try:
+        paths.DATA.mkdir(parents=True, exist_ok=True)
+        # The archive, its content, and a little: checked first, because a full disk is found late.
+        if shutil.disk_usage(paths.DATA).free < 3e6 * wanted.megabytes:
+            raise OSError(f"{3 * wanted.megabytes:,} MB of free space are needed in {paths.DATA}")
+        say(f"{name}: fetching about {wanted.megabytes:,} MB ...")
+        with tempfile.TemporaryDirectory(dir=paths.DATA, prefix=".fetch-") as folder:
+            checked = wanted.get(Path(folder))
+            _move_into_place(Path(folder), paths.DATA)
+    except Exception as problem:  # libraries raise anything; the offline path is always there
+        reason = " ".join(str(problem).split()) or type(problem).__name__
+        say(f"{name}: not fetched ({reason}); the labelled stand-in will be used")
+        return False
+    finally:
+        socket.setdefaulttimeout(before)
+    say(f"{name}: fetched in {time.perf_counter() - started:.0f} s, {checked}")
+    return True
+
+
+def probe(urls: dict[str, str]) -> dict[str, str]:
+    """Ask all servers at once: name -> "" if it would send the file, else why not. Returns within
+    PROBE_SECONDS."""
+    answers = {}
+
+    def ask(name: str, url: str) -> None:
+        try:
+            with urllib.request.urlopen(_request(url, "HEAD"), timeout=PROBE_SECONDS):
+                answers[name] = ""
+        except urllib.error.HTTPError as problem:
+            # Some servers send files but refuse HEAD; anything else they refuse is not there for us.
+            answers[name] = (
+                "" if problem.code in (405, 501) else f"the server says {problem.code} {problem.reason}"
+            )
+        except Exception as problem:
+            answers[name] = f"no connection: {getattr(problem, 'reason', problem)}"
+
+    # Threads, because a name look-up has no time limit of its own; daemons, so that none is waited for.
+    threads = [threading.Thread(target=ask, args=item, daemon=True) for item in urls.items()]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + PROBE_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return {name: answers.get(name, "no answer") for name in urls}
+
+
+def download(url: str, target: Path) -> Path:
+    """Stream ``url`` to ``target`` with a progress bar; OSError if it fails, stalls or ends early."""
+    from tqdm import tqdm
+
+    def write(temporary: Path) -> None:
+        with (
+            urllib.request.urlopen(_request(url, "GET"), timeout=STALL_SECONDS) as reply,
+            open(temporary, "wb") as out,
+        ):
+            size = int(reply.headers.get("Content-Length") or 0)
+            with tqdm(total=size or None, unit="B", unit_scale=True, desc=target.name, leave=False) as bar:
+                while block := reply.read(1 << 18):
+                    out.write(block)
+                    bar.update(len(block))
+        if size and temporary.stat().st_size != size:
+            raise OSError(f"{url} ended after {temporary.stat().st_size:,} of {size:,} bytes")
+
+    cache.write_atomically(target, write)
+    return target
+
+
+def _request(url: str, method: str) -> urllib.request.Request:
+    return urllib.request.Request(url, method=method, headers={"User-Agent": "snnlib"})
+
+
+def _move_into_place(folder: Path, root: Path) -> None:
+    for path in sorted(folder.iterdir()):
+        if not (root / path.name).exists():
+            os.replace(path, root / path.name)
+        elif path.is_dir():
+            _move_into_place(path, root / path.name)
+        else:
+            os.replace(path, root / path.name)

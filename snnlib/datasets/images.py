@@ -1,0 +1,293 @@
+"""MNIST, Fashion-MNIST and CIFAR-10 through torchvision's own classes, as each of the two papers sees them.
+
+MDN: flat pixels in [0, 1] as spike probabilities, T = 20. PLIF: normalised images entering at every step, T
+= 8.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import pickle
+import tempfile
+import zlib
+from pathlib import Path
+
+import torch
+
+from .. import paths
+from . import cache, standins
+from .registry import REMEDY, Entry, Located, Source, SourceError, Split, register
+
+DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
+IDX = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+# SHA-256 of the decompressed files. They were computed from .gz files whose MD5 is the one that torchvision
+# checks; Debian's Fashion-MNIST has other gzip headers but the same content.
+CONTENT = {
+    "MNIST": (
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    ),
+    "FashionMNIST": (
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    ),
+}
+LICENCE = {
+    "mnist": "no formal licence by the authors (LeCun, Cortes, Burges); usually cited as CC BY-SA 3.0",
+    "fashion_mnist": "MIT, Copyright (c) 2017 Zalando SE",
+    "cifar10": "none stated (Krizhevsky, Nair, Hinton 2009); free for research with citation",
+}
+
+
+# ---------------------------------------------------------------- the idx files of MNIST and Fashion-MNIST
+def idx_files(folder: Path, name: str, verify_against: str) -> list[Path] | None:
+    """The four idx files in ``folder``, plain or .gz, after a check of their content; None if there is none
+    of them."""
+    found = [next((p for p in (folder / base, folder / f"{base}.gz") if p.exists()), None) for base in IDX]
+    if not any(found):
+        return None
+    for base, file, expected in zip(IDX, found, CONTENT[verify_against], strict=True):
+        if file is None:
+            raise SourceError(
+                folder / base,
+                "this file beside the others of the set",
+                f"Run `python -m snnlib.datasets fetch {name}`, or remove the folder.",
+            )
+        digest = cache.file_digest(
+            file, "content-sha256", lambda file=file: hashlib.sha256(_idx_bytes(file, name)).hexdigest()
+        )
+        if digest != expected:
+            raise SourceError(
+                file,
+                f"the official content (SHA-256 {expected[:12]}..., found {digest[:12]}...)",
+                REMEDY.format(name=name),
+            )
+    return found
+
+
+def _idx_bytes(file: Path, name: str) -> bytes:
+    data = file.read_bytes()
+    if file.suffix != ".gz":
+        return data
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as problem:
+        raise SourceError(file, f"a whole gzip file ({problem})", REMEDY.format(name=name)) from problem
+
+
+@contextlib.contextmanager
+def _torchvision_root(files: list[Path], folder: str, name: str):
+    """A root under which torchvision finds ``folder/raw/*-ubyte``: the data root itself, or an unpacked
+    copy."""
+    if all(file.suffix != ".gz" and file.parent == paths.DATA / folder / "raw" for file in files):
+        yield paths.DATA
+        return
+    with tempfile.TemporaryDirectory() as root:
+        raw = Path(root) / folder / "raw"
+        raw.mkdir(parents=True)
+        for base, file in zip(IDX, files, strict=True):
+            (raw / base).write_bytes(_idx_bytes(file, name))
+        yield root
+
+
+def _idx_sources(name: str, folder: str, title: str, packaged_too: bool = False) -> tuple[Source, ...]:
+    def locate_in(place: Path, source: str, note: str):
+        files = idx_files(place, name, folder)
+        if files is None:
+            return None
+        fingerprint = hashlib.sha256("".join(CONTENT[folder]).encode()).hexdigest()
+        return Located(title, source, note, LICENCE[name], fingerprint, payload=files)
+
+    def official(paper, options):
+        return locate_in(paths.DATA / folder / "raw", "official", "Content equals the official files.")
+
+    def packaged(paper, options):
+        note = "Content equals the official files; from Debian's dataset-fashion-mnist."
+        return locate_in(DEBIAN_FASHION, "package", note)
+
+    def read(located, paper, options):
+        from torchvision import datasets
+
+        cls = getattr(datasets, folder)
+        with _torchvision_root(located.payload, folder, name) as root:
+            parts = [cls(root, train=train, download=False) for train in (True, False)]
+        return tuple(Split(part.data[:, None].contiguous(), part.targets.long()) for part in parts)
+
+    return (Source(official, read),) + ((Source(packaged, read),) if packaged_too else ())
+
+
+# ---------------------------------------------------------------- CIFAR-10
+BATCHES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
+
+
+def _locate_cifar10(paper, options):
+    from torchvision.datasets import CIFAR10
+
+    folder = paths.DATA / "cifar-10-batches-py"
+    names = (*BATCHES, "batches.meta")
+    if not any((folder / name).exists() for name in names):
+        return None
+    for name in names:
+        if not (folder / name).exists():
+            raise SourceError(
+                folder / name,
+                "this file beside the others of the set",
+                "Run `python -m snnlib.datasets fetch cifar10`, or remove the folder.",
+            )
+    official = {**dict(CIFAR10.train_list), **dict(CIFAR10.test_list), "batches.meta": CIFAR10.meta["md5"]}
+    found = {name: cache.file_digest(folder / name, "md5") for name in names}
+    other = [name for name in BATCHES if found[name] != official[name]]
+    fingerprint = hashlib.sha256("".join(found[name] for name in BATCHES).encode()).hexdigest()
+    if not other:
+        return Located(
+            "CIFAR-10", "official", "MD5 sums equal the official ones.", LICENCE["cifar10"], fingerprint, True
+        )
+    return Located(
+        "CIFAR-10, re-encoded copy",
+        "part",
+        f"The pixels are not the official ones: a re-encoded copy (MD5 sums of {', '.join(other)} differ).",
+        LICENCE["cifar10"],
+        fingerprint,
+        False,
+    )
+
+
+def _read_cifar10(located, paper, options):
+    from torchvision.datasets import CIFAR10
+
+    class Reencoded(CIFAR10):
+        train_list = [[name, None] for name in BATCHES[:5]]
+        test_list = [[BATCHES[5], None]]
+        meta = {**CIFAR10.meta, "md5": None}
+
+    cls = CIFAR10 if located.payload else Reencoded
+    if not located.payload:
+        for name in BATCHES:  # torchvision would not say which file is broken
+            _check_batch(paths.DATA / "cifar-10-batches-py" / name)
+    parts = [cls(str(paths.DATA), train=train, download=False) for train in (True, False)]
+    return tuple(
+        Split(torch.from_numpy(part.data).movedim(-1, 1).contiguous(), torch.tensor(part.targets))
+        for part in parts
+    )
+
+
+def _check_batch(file: Path) -> None:
+    try:
+        batch = pickle.loads(file.read_bytes(), encoding="latin1")
+        sound = batch["data"].shape == (len(batch["labels"]), 3072) and set(batch["labels"]) <= set(range(10))
+    except Exception as problem:  # a damaged pickle can raise anything
+        raise SourceError(
+            file,
+            f"a CIFAR-10 python batch ({type(problem).__name__} while reading)",
+            REMEDY.format(name="cifar10"),
+        ) from problem
+    if not sound:
+        raise SourceError(
+            file, "rows of 3,072 pixels and as many labels in 0..9", REMEDY.format(name="cifar10")
+        )
+
+
+# ---------------------------------------------------------------- stand-ins and the papers' views
+def _standin(name: str, dataset: str, note: str, licence: str, make) -> Source:
+    version = 1  # of what ``make`` draws
+
+    def locate(paper, options):
+        return Located(
+            dataset, "stand-in", note, licence, hashlib.sha256(f"{name} {version}".encode()).hexdigest()
+        )
+
+    def read(located, paper, options):
+        t = cache.tensors({"what": f"standin-{name}", "version": version}, make)
+        return Split(t["train_x"], t["train_y"]), Split(t["test_x"], t["test_y"])
+
+    return Source(locate, read)
+
+
+def _view(shape: tuple, mean: tuple, std: tuple, augmentation: str):
+    def view(paper, options):
+        if paper == "mdn":
+            flat = (shape[0] * shape[1] * shape[2],)
+            return dict(time_steps=20, input_shape=flat, classes=10, encoding="bernoulli", scale=1 / 255)
+        return dict(
+            time_steps=8,
+            input_shape=shape,
+            classes=10,
+            encoding="direct",
+            scale=1 / 255,
+            mean=mean,
+            std=std,
+            augmentation=augmentation,
+        )
+
+    return view
+
+
+PAPERS = ("mdn", "plif")
+register(
+    Entry(
+        "mnist",
+        "MNIST",
+        PAPERS,
+        (
+            *_idx_sources("mnist", "MNIST", "MNIST"),
+            _standin(
+                "mnist",
+                "Handwritten digits (scikit-learn), stand-in for MNIST",
+                "1,797 real handwritten digits of 8 x 8 pixels, enlarged to MNIST's format.",
+                "CC BY 4.0 (UCI, Optical Recognition of Handwritten Digits)",
+                standins.digits,
+            ),
+        ),
+        _view((1, 28, 28), (0.1307,), (0.3081,), "affine"),
+    )
+)
+
+register(
+    Entry(
+        "fashion_mnist",
+        "Fashion-MNIST",
+        PAPERS,
+        (
+            *_idx_sources("fashion_mnist", "FashionMNIST", "Fashion-MNIST", packaged_too=True),
+            _standin(
+                "fashion_mnist",
+                "Rendered garments, stand-in for Fashion-MNIST",
+                "Rendered outlines of the ten kinds of garment, random in cut, pose, cloth and noise.",
+                "MIT (this project)",
+                standins.garments,
+            ),
+        ),
+        _view((1, 28, 28), (0.2860,), (0.3530,), "none"),
+    )
+)
+
+register(
+    Entry(
+        "cifar10",
+        "CIFAR-10",
+        PAPERS,
+        (
+            Source(_locate_cifar10, _read_cifar10),
+            _standin(
+                "cifar10",
+                "Rendered coloured shapes, stand-in for CIFAR-10",
+                "Ten kinds of rendered shape in random colour, size, pose and background.",
+                "MIT (this project)",
+                standins.shapes,
+            ),
+        ),
+        _view((3, 32, 32), (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010), "crop_flip"),
+    )
+)

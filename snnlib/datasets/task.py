@@ -1,0 +1,152 @@
+"""A task is data with a passport: four tensors, how they enter a network, and where they really came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+SOURCES = ("official", "open set", "part", "package", "stand-in")
+ENCODINGS = ("bernoulli", "direct", "sequence")
+AUGMENTATIONS = ("none", "affine", "crop_flip")
+
+
+@dataclass(frozen=True)
+class Passport:
+    """What the numbers of a run are really about; travels with every record, table and figure.
+
+    ``source`` is one of SOURCES: "official" (content equals the official files), "open set" (a real open
+    corpus in place of a licensed one), "part" (real recordings, incomplete or re-encoded, see ``note``),
+    "package" (the real set, installed by a distribution), "stand-in" (neither; ``dataset`` then says so
+    itself).
+    """
+
+    dataset: str
+    source: str
+    note: str
+    licence: str
+    checksum: str
+    train_samples: int
+    test_samples: int
+
+    def __post_init__(self):
+        if self.source not in SOURCES:
+            raise ValueError(f"passport source {self.source!r} is not one of {', '.join(SOURCES)}")
+
+    @property
+    def label(self) -> str:
+        """For example ``MNIST (official, 60,000 + 10,000)``."""
+        return f"{self.dataset} ({self.source}, {self.train_samples:,} + {self.test_samples:,})"
+
+
+@dataclass(frozen=True)
+class Task:
+    """Train and test tensors of one data set as one of the two papers uses it.
+
+    Tensors are sample first: stills ``[N, *]``, sequences ``[N, T, *]``; uint8 for pixels and event counts,
+    float32 for features. Labels are int64 ``[N]``, or float32 ``[N, classes]`` if ``multi_label``.
+    ``input_shape`` is one time step of one sample as the network sees it (MDN: flat).
+
+    How a sample becomes a sequence (``encoding``):
+    "bernoulli"  the value in [0, 1] is the spike probability of each step, drawn afresh at each step (MDN,
+    images);
+    "direct"     the still is repeated at every step (PLIF, images; MDN, NETtalk);
+    "sequence"   the sample has a time axis of its own.
+    ``scale`` brings the stored numbers to the network's unit (1/255 for pixels). ``mean`` and ``std`` (per
+    channel) normalise PLIF's stills; ``normalise_batch`` subtracts one mean and divides by one standard
+    deviation, both over the whole batch (MDN, TIMIT).
+    """
+
+    name: str
+    paper: str
+    train_x: Tensor
+    train_y: Tensor
+    test_x: Tensor
+    test_y: Tensor
+    time_steps: int
+    input_shape: tuple
+    classes: int
+    encoding: str
+    passport: Passport
+    multi_label: bool = False
+    scale: float = 1.0
+    mean: tuple | None = None
+    std: tuple | None = None
+    normalise_batch: bool = False
+    augmentation: str = "none"
+
+    def __post_init__(self):
+        for value, allowed in ((self.encoding, ENCODINGS), (self.augmentation, AUGMENTATIONS)):
+            if value not in allowed:
+                raise ValueError(f"task {self.name}: {value!r} is not one of {', '.join(allowed)}")
+
+    def batch(self, x: Tensor, generator: torch.Generator, train: bool) -> Tensor:
+        """Encode samples ``x`` (rows of ``train_x`` or ``test_x``, on any device) as ``[T, B,
+        *input_shape]`` float32.
+
+        Scales, augments (only if ``train``), normalises, encodes. All randomness comes from ``generator``,
+        which must live on the device of ``x``.
+        """
+        from .. import encoding
+
+        x = x.to(torch.float32)
+        if self.scale != 1.0:
+            x = x * self.scale
+        if train and self.augmentation != "none":
+            x = {"affine": random_affine, "crop_flip": random_crop_flip}[self.augmentation](x, generator)
+        if self.mean is not None:
+            shape = (-1, *[1] * (x.dim() - 2))
+            x = (x - x.new_tensor(self.mean).view(shape)) / x.new_tensor(self.std).view(shape)
+        if self.normalise_batch:
+            x = (x - x.mean()) / x.std(correction=0).clamp_min(1e-6)
+        if self.encoding == "sequence":
+            return x.reshape(len(x), self.time_steps, *self.input_shape).transpose(0, 1).contiguous()
+        x = x.reshape(len(x), *self.input_shape)
+        if self.encoding == "bernoulli":
+            return encoding.bernoulli(x, self.time_steps, generator)
+        return encoding.direct(x, self.time_steps)
+
+
+def random_affine(
+    x: Tensor,
+    generator: torch.Generator,
+    degrees: float = 30.0,
+    shift: float = 0.15,
+    scale: tuple = (0.85, 1.11),
+) -> Tensor:
+    """Rotate, shift and scale each image of ``x`` ``[B, C, H, W]`` at random, black outside (PLIF's MNIST).
+
+    Nearest neighbour, as torchvision's RandomAffine has it by default; one draw of four numbers an image.
+    """
+    angle, dx, dy, size = torch.rand(4, len(x), generator=generator, device=x.device)
+    angle = (2 * angle - 1) * degrees * torch.pi / 180
+    size = scale[0] + size * (scale[1] - scale[0])
+    # The grid maps output positions to input positions: undo the shift, then rotation and scale.
+    cos, sin = angle.cos() / size, angle.sin() / size
+    dx, dy = (2 * dx - 1) * 2 * shift, (2 * dy - 1) * 2 * shift  # in grid units: the picture is 2 wide
+    theta = torch.stack(
+        [
+            torch.stack([cos, sin, -(cos * dx + sin * dy)], -1),
+            torch.stack([-sin, cos, sin * dx - cos * dy], -1),
+        ],
+        1,
+    )
+    return F.grid_sample(
+        x, F.affine_grid(theta, list(x.shape), align_corners=False), mode="nearest", align_corners=False
+    )
+
+
+def random_crop_flip(x: Tensor, generator: torch.Generator, pad: int = 4) -> Tensor:
+    """Pad each image of ``x`` ``[B, C, H, W]`` with black, cut its size out at random, mirror half of
+    them."""
+    b, _, h, w = x.shape
+    top, left = torch.randint(0, 2 * pad + 1, (2, b, 1), generator=generator, device=x.device)
+    rows = top + torch.arange(h, device=x.device)
+    columns = left + torch.arange(w, device=x.device)
+    mirrored = torch.rand(b, 1, generator=generator, device=x.device) < 0.5
+    columns = torch.where(mirrored, columns.flip(1), columns)
+    x = F.pad(x, (pad,) * 4).movedim(1, -1)  # channel last, so that one gather cuts all channels
+    picked = x[torch.arange(b, device=x.device)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return picked.movedim(-1, 1).contiguous()

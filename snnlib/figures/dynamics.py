@@ -1,0 +1,237 @@
+"""Figures of chapter 01: single neurons. Every function draws what it is given and returns the Figure."""
+
+import numpy as np
+from matplotlib import pyplot as plt
+
+from snnlib.figures import schematics, style
+from snnlib.figures.style import INK, TRACE_COLOURS
+
+style.use()
+CURVE_COLOURS = {"": "#0072B2", "w+": "#D55E00", "w−": "#E69F00", "τ+": "#009E73", "τ−": "#CC79A7"}
+
+
+def spike_ticks(axes, steps, y: float, height: float, colour: str, label: str | None = None) -> None:
+    """Spikes as short vertical bars starting at ``y``."""
+    axes.vlines(np.asarray(steps), y, y + height, color=colour, lw=1.4, label=label)
+
+
+def mdn_fig4(current, panels) -> plt.Figure:
+    """MDN Fig. 4: six neurons under the same sine.
+
+    current: [T].  panels: six dicts with title, V, S, U (2nd order), attractor (NaN if not real), each [T].
+    A missing attractor is drawn dotted far above threshold, as the paper draws it.
+    """
+    figure, axes = plt.subplots(2, 3, figsize=(11, 6.2), sharex=True, sharey=True)
+    steps = np.arange(len(current))
+    ceiling = 1.72
+    for axis, panel, name in zip(axes.flat, panels, "abcdef", strict=True):
+        axis.axhline(
+            0.5, color=TRACE_COLOURS["threshold"], lw=0.9, ls=(0, (4, 3)), zorder=1, label="threshold"
+        )
+        axis.plot(steps, current, color=TRACE_COLOURS["input"], lw=1.1, alpha=0.75, label="input I")
+        missing = np.isnan(panel["attractor"])
+        yellow = TRACE_COLOURS["attractor"]
+        axis.plot(steps, panel["attractor"], color=yellow, lw=3.2, label="attractor V*", zorder=2)
+        axis.plot(
+            steps,
+            np.where(missing, ceiling, np.nan),
+            color=yellow,
+            lw=2.4,
+            ls=(0, (1, 0.6)),
+            label="V* not real: far above",
+            solid_capstyle="butt",
+            dash_capstyle="butt",
+        )
+        if "U" in panel:
+            axis.plot(steps, panel["U"], color=TRACE_COLOURS["U"], lw=1.6, label="recovery U", zorder=3)
+        axis.plot(steps, panel["V"], color=TRACE_COLOURS["V"], lw=1.2, label="potential V", zorder=4)
+        spike_ticks(axis, steps[panel["S"] > 0], 1.95, 0.22, INK, "spikes")
+        axis.set_title(panel["title"])
+        style.letter(axis, name)
+    axes[0, 0].set(ylim=(-1.35, 2.25), xlim=(0, len(steps) - 1))
+    for axis in axes[:, 0]:
+        axis.set_ylabel("potential (dimensionless)")
+    for axis in axes[1]:
+        axis.set_xlabel("time step")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
+    return figure
+
+
+def plif_fig1(steps, curves, input_current: float = 1.0) -> plt.Figure:
+    """PLIF Fig. 1: (a) the neuron, (b) V under constant input; curves "", "w+", "w−", "τ+", "τ−" -> V [T]."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.2, 3.7), width_ratios=(1, 1.45))
+    schematics.lif_neuron(left)
+    left.set_title("spiking neuron")
+    style.letter(left, "a")
+    _curves(right, steps, curves)
+    for label in ("", "w+", "w−"):
+        right.hlines(curves[label][-1], 0, steps[-1], color=CURVE_COLOURS[label], lw=0.8, ls=":", zorder=0)
+    right.set(
+        title="constant input from step 0",
+        xlabel="time t (steps)",
+        ylabel="membrane potential V",
+        xlim=(0, steps[-1] * 1.1),
+        ylim=(0, None),
+    )
+    style.letter(right, "b")
+    return figure
+
+
+def plif_fig2(steps, curves, pulses) -> plt.Figure:
+    """PLIF Fig. 2: V of a neuron that receives instant spikes at times ``pulses``; curves as in plif_fig1."""
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.6, 3.9), sharex=True, height_ratios=(5, 0.6))
+    _curves(top, steps, curves, at_end=False)
+    peak = max(v.max() for v in curves.values())
+    top.set(ylabel="membrane potential V", ylim=(0, 1.05 * peak), title="response to instant spikes")
+    top.legend(ncols=5, loc="upper left", bbox_to_anchor=(0.12, 1.0))
+    spike_ticks(bottom, pulses, 0, 1, INK)
+    bottom.set(yticks=[], xlabel="time t (ms)", xlim=(0, steps[-1]), ylim=(0, 1.1), ylabel="input")
+    bottom.spines["left"].set_visible(False)
+    return figure
+
+
+def _curves(axis, steps, curves, at_end: bool = True) -> None:
+    for label, v in curves.items():
+        axis.plot(
+            steps,
+            v,
+            color=CURVE_COLOURS[label],
+            lw=2.2 if label == "" else 1.6,
+            label=label or "w, τ",
+            zorder=3 if label == "" else 2,
+        )
+    if at_end:  # labels at the curves, moved apart where two end at the same height
+        last = -np.inf
+        for label, v in sorted(curves.items(), key=lambda item: item[1][-1]):
+            last = max(v[-1], last + 0.055 * max(c[-1] for c in curves.values()))
+            axis.annotate(
+                label or "w, τ",
+                (steps[-1], last),
+                (6, 0),
+                textcoords="offset points",
+                va="center",
+                color=CURVE_COLOURS[label],
+                fontweight="bold",
+            )
+
+
+def plif_fig3(x, h, s, v, threshold: float = 1.0) -> plt.Figure:
+    """PLIF Fig. 3: the general discrete neuron; its stages on a trace x, h, s, v (after reset), each [T]."""
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(8.4, 5.6), height_ratios=(1.05, 1.3))
+    schematics.discrete_neuron(top)
+    style.letter(top, "a")
+    steps = np.arange(len(x))
+    before = np.concatenate([[0.0], v[:-1]])
+    bottom.axhline(threshold, color=TRACE_COLOURS["threshold"], lw=0.9, ls=(0, (4, 3)))
+    bottom.text(len(x) - 0.45, threshold, " $V_{th}$", va="center", fontsize=8, color="#777777")
+    bottom.bar(steps, x, width=0.86, color=TRACE_COLOURS["input"], alpha=0.16, lw=0, label="input $X_t$")
+    for t in steps:
+        bottom.annotate(
+            "",
+            (t + 0.02, h[t]),
+            (t - 0.38, before[t]),
+            arrowprops=dict(arrowstyle="-|>", color=schematics.CHARGE, lw=1.5, shrinkA=0, shrinkB=2),
+        )
+        if s[t]:
+            bottom.annotate(
+                "",
+                (t + 0.3, v[t]),
+                (t + 0.06, h[t]),
+                arrowprops=dict(arrowstyle="-|>", color=schematics.RESET, lw=1.5, shrinkA=2, shrinkB=0),
+            )
+        else:
+            bottom.plot([t + 0.04, t + 0.36], [h[t], v[t]], color="#BBBBBB", lw=1)
+    bottom.plot(steps, h, "o", color=schematics.CHARGE, ms=5, label="charged $H_t$", zorder=4)
+    fired = s > 0
+    bottom.plot(
+        steps[fired],
+        h[fired],
+        "o",
+        color=schematics.FIRE,
+        ms=9,
+        mfc="none",
+        mew=1.8,
+        label="fires: $S_t=1$",
+        zorder=5,
+    )
+    bottom.plot(
+        steps + 0.36, v, "s", color=schematics.RESET, ms=4, label="left for the next step $V_t$", zorder=4
+    )
+    bottom.set(
+        xlabel="time step t",
+        ylabel="membrane potential",
+        xticks=steps,
+        xlim=(-0.6, len(x) - 0.1),
+        ylim=(-0.06, max(h.max(), x.max()) * 1.28),
+    )
+    bottom.legend(ncols=4, loc="upper left")
+    bottom.set_title("charge, fire, reset on a trace of our LIF (τ = 2)")
+    style.letter(bottom, "b")
+    return figure
+
+
+def plif_encoders(p, time_steps: int, rasters, counts, firsts) -> plt.Figure:
+    """PLIF supplement 10: three encoders of a pixel p.
+
+    p: [P] in (0, 1].  rasters: {title: spikes [T, P]}, three of them.
+    counts: poisson_mean, poisson_sd, learnable, learnable_formula, subtract, each [P].
+    firsts: learnable, learnable_formula, latency, latency_formula: step of the first spike [P], NaN for none.
+    """
+    blue, red, green, violet = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+    figure = plt.figure(figsize=(10.6, 6.4))
+    grid = figure.add_gridspec(2, 3, height_ratios=(1, 1.25))
+    for column, (title, spikes) in enumerate(rasters.items()):
+        axis = figure.add_subplot(grid[0, column])
+        axis.imshow(
+            np.asarray(spikes).T,
+            origin="lower",
+            aspect="auto",
+            cmap="Greys",
+            interpolation="nearest",
+            extent=(-0.5, time_steps - 0.5, p[0], p[-1]),
+            vmin=0,
+            vmax=1,
+        )
+        axis.set(title=title, xlabel="time step")
+        axis.set_ylabel("pixel p" if column == 0 else "")
+        axis.spines[["top", "right"]].set_visible(True)
+        style.letter(axis, "abc"[column])
+    axis = figure.add_subplot(grid[1, 0])
+    mean, sd = counts["poisson_mean"], counts["poisson_sd"]
+    axis.fill_between(p, mean - sd, mean + sd, color=blue, alpha=0.18, lw=0)
+    axis.plot(p, mean, color=blue, lw=1, label="Poisson, mean ± sd")
+    axis.plot(p, time_steps * p, color=INK, lw=1, ls="--", label="$pT$")
+    axis.plot(p, counts["learnable"], "o", color=red, ms=3, label="learnable encoder")
+    axis.plot(
+        p,
+        counts["learnable_formula"],
+        color=red,
+        lw=1,
+        alpha=0.6,
+        ds="steps-mid",
+        label=r"$\lfloor T/\lceil V_{th}/wp\rceil\rfloor$",
+    )
+    axis.set(title="spikes in T steps", xlabel="pixel p", ylabel="number of spikes")
+    axis.legend(loc="upper left")
+    style.letter(axis, "d")
+    axis = figure.add_subplot(grid[1, 1])
+    axis.axhline(1, color=INK, lw=1, ls="--")
+    axis.plot(p, counts["learnable"] / (time_steps * p), color=red, lw=1.4, label="hard reset (the paper's)")
+    axis.plot(p, counts["subtract"] / (time_steps * p), color=green, lw=1.4, label="reset by subtraction")
+    axis.set(title='how good is "≈ pT"?', xlabel="pixel p", ylabel="spikes / pT", ylim=(0.3, 1.12))
+    axis.legend(loc="lower left")
+    style.letter(axis, "e")
+    axis = figure.add_subplot(grid[1, 2])
+    axis.plot(p, firsts["learnable"], "o", color=red, ms=3, label="learnable encoder")
+    axis.plot(
+        p, firsts["learnable_formula"], color=red, lw=1, alpha=0.6, label=r"$\lceil V_{th}/wp\rceil - 1$"
+    )
+    axis.plot(p, firsts["latency"], "o", color=violet, ms=3, label="latency encoder")
+    axis.plot(
+        p, firsts["latency_formula"], color=violet, lw=1, alpha=0.6, label=r"$\lfloor (T-1)(1-p)\rfloor$"
+    )
+    axis.set(title="first spike", xlabel="pixel p", ylabel="time step (from 0)", ylim=(-1, time_steps))
+    axis.legend(loc="upper right")
+    style.letter(axis, "f")
+    return figure

@@ -1,0 +1,248 @@
+"""Figures of chapter 04 about training: accuracy, time constants, and W / tau over epochs. Records in, Figure
+out.
+
+``records`` are what ``experiments.run`` returns; ``authors`` is ``published.author_curves()`` of protocol A.
+Epochs count training epochs done: 0 is the untrained net. The authors number theirs from 0, so that their
+epoch e is our e + 1.
+"""
+
+import textwrap
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.lines import Line2D
+
+from snnlib import datasets, tables
+from snnlib.figures import style
+from snnlib.figures.style import INK, VARIANT_COLOURS
+from snnlib.training import W_OVER_TAU_QUANTILES
+
+style.use()
+AVERAGE_OVER = 64  # epochs of the moving average in the paper's Fig. 6
+FIRST_FC, OUTPUT = "#D55E00", "#8C8C8C"
+SPAN = 300  # runs of fewer epochs get a logarithmic axis, to be seen beside the authors' 1,024
+
+
+def plif_fig6(records: Iterable[dict], authors: pd.DataFrame) -> plt.Figure:
+    """PLIF Fig. 6: test accuracy over epochs for PLIF and LIF at tau = 2 and 16, one panel per data set,
+    max-pooling.
+
+    Solid: mean over our seeds, as a moving average over 64 epochs or a quarter of a shorter run; shaded: our
+    single epochs, lowest to highest seed. Dashed, pale: the authors' published runs on the paper's data,
+    64-epoch average.
+    """
+    records = list(records)
+    figure, axes = _panels(records)
+    for axis, (task, runs) in zip(axes.flat, _by(records, "task").items(), strict=False):
+        for name, colour in VARIANT_COLOURS.items():
+            theirs = _authors_of(authors, task, name)
+            average = theirs.set_index("epoch").test_accuracy.rolling(AVERAGE_OVER // 8, min_periods=1).mean()
+            axis.plot(average.index + 1, average, color=colour, lw=1.1, ls=(0, (4, 2)), alpha=0.55, zorder=1)
+            ours = [r for r in runs if style.variant(r["neuron"], r["config"]["tau"]) == name]
+            if ours:
+                _accuracy(axis, ours, colour)
+        _epoch_axis(axis, runs)
+        _name(axis, task, runs)
+        axis.set_ylim(0, 100)
+        axis.grid(axis="y")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("test accuracy (%)")
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=VARIANT_COLOURS[name],
+            label=f"{name.split('(')[0]}, τ{'₀' * (name[0] == 'P')} = {name[-3:].strip('()')}",
+        )
+        for name in list(VARIANT_COLOURS)[:4]
+    ]
+    handles += [
+        Line2D([], [], color=INK, label="ours"),
+        Line2D([], [], color=INK, ls=(0, (4, 2)), alpha=0.55, label="authors' logs"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=6)
+    return figure
+
+
+def _accuracy(axis, runs: list[dict], colour: str) -> None:
+    epochs = [point["epoch"] for point in runs[0]["curve"]]
+    accuracy = np.array([[point["test_accuracy"] for point in run["curve"]] for run in runs])
+    window = max(1, min(AVERAGE_OVER, max(epochs) // 4))
+    mean = pd.Series(accuracy.mean(0), epochs)
+    if window > 1 and len(runs) == 1:
+        axis.plot(epochs, accuracy[0], color=colour, lw=0.6, alpha=0.4, zorder=2)
+    axis.fill_between(epochs, accuracy.min(0), accuracy.max(0), color=colour, alpha=0.18, lw=0, zorder=2)
+    marker = "o" if len(epochs) < 4 else None
+    axis.plot(
+        epochs,
+        mean.rolling(window, min_periods=1).mean(),
+        color=colour,
+        marker=marker,
+        lw=1.8,
+        zorder=3,
+    )
+
+
+def plif_fig7(records: Iterable[dict], authors: pd.DataFrame) -> plt.Figure:
+    """PLIF Fig. 7: tau of every PLIF layer over epochs, from tau_0 = 2 (solid) and 16 (dashed); mean over our
+    seeds.
+
+    One panel per data set. The authors' published runs lie behind, pale; the first FC layer is vermilion, the
+    output grey.
+    """
+    records = [record for record in records if record["neuron"] == "PLIF"]
+    figure, axes = _panels(records)
+    for axis, (task, runs) in zip(axes.flat, _by(records, "task").items(), strict=False):
+        for start, dashes in ((2.0, "-"), (16.0, (0, (3, 1.5)))):
+            theirs = _authors_of(authors, task, f"PLIF({start:g})")
+            theirs = theirs.set_index(theirs.epoch + 1).filter(regex=r"tau_\d").dropna(axis=1, how="all")
+            for values, colour in zip(theirs.to_numpy().T, layer_colours(theirs.shape[1]), strict=True):
+                axis.plot(theirs.index, values, color=colour, ls=dashes, lw=1.0, alpha=0.35, zorder=1)
+            ours = [run for run in runs if run["config"]["tau"] == start]
+            if ours:
+                taus = np.mean([run["tau"] for run in ours], axis=0)  # [epochs + 1, layers]
+                for values, colour in zip(taus.T, layer_colours(taus.shape[1]), strict=True):
+                    axis.plot(range(len(taus)), values, color=colour, ls=dashes, lw=2.0, zorder=3)
+        _epoch_axis(axis, runs)
+        axis.set_yscale("log")
+        axis.set_yticks([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"], minor=False)
+        axis.minorticks_off()
+        axis.set_ylim(1, 90)
+        _name(axis, task, runs)
+        _layer_legend(axis, len(runs[0]["tau"][0]))
+    for axis in axes[:, 0]:
+        axis.set_ylabel("membrane time constant τ (steps)")
+    handles = [
+        Line2D([], [], color=INK, lw=2, label="ours, from τ₀ = 2"),
+        Line2D([], [], color=INK, lw=2, ls=(0, (3, 1.5)), label="ours, from τ₀ = 16"),
+        Line2D([], [], color=INK, lw=1, alpha=0.35, label="authors' logs, from 2"),
+        Line2D([], [], color=INK, lw=1, alpha=0.35, ls=(0, (3, 1.5)), label="authors' logs, from 16"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    return figure
+
+
+def layer_colours(count: int) -> list:
+    """Convolutions from light to dark blue, the first FC layer vermilion, the output layer grey."""
+    blues = plt.get_cmap("Blues")(np.linspace(0.45, 1.0, max(count - 2, 1)))
+    return [*blues[: count - 2], FIRST_FC, OUTPUT]
+
+
+def _layer_legend(axis, count: int) -> None:
+    names = [f"τ({i})" for i in range(1, count - 1)] + [f"τ({count - 1}), first FC", f"τ({count}), output"]
+    handles = [Line2D([], [], color=colour, lw=2) for colour in layer_colours(count)]
+    axis.legend(
+        handles,
+        names,
+        loc="upper left",
+        fontsize=6.5,
+        ncols=2 if count > 4 else 1,
+        handlelength=1,
+        labelspacing=0.25,
+        columnspacing=0.9,
+    )
+
+
+def plif_figS1(records: Iterable[dict]) -> plt.Figure:
+    """PLIF Fig. S1: the distribution of W_fc / tau of the first FC layer over training, PLIF runs of one data
+    set.
+
+    Upper row: quantile bands for the first seed from tau_0 = 2 and 16. Lower row: variance of W / tau, and
+    tau itself.
+    """
+    records = sorted(
+        (r for r in records if r["neuron"] == "PLIF"), key=lambda r: (r["config"]["tau"], r["seed"])
+    )
+    starts = _by(records, lambda r: r["config"]["tau"])
+    figure, axes = plt.subplots(2, 2, figsize=(8.6, 6.2), sharex=True)
+    limit = max(abs(q) for r in records for point in r["w_over_tau"] for q in point["quantiles"][1:-1])
+    for axis, (start, runs) in zip(axes[0], starts.items(), strict=False):
+        _bands(axis, runs[0]["w_over_tau"])
+        axis.set(title=f"from τ₀ = {start:g}, seed {runs[0]['seed']}", ylim=(-1.08 * limit, 1.08 * limit))
+    axes[0, 0].set_ylabel(r"$W_{fc}\,/\,\tau$")
+    axes[0, 1].legend(loc="upper left", fontsize=7)
+    for start, runs in starts.items():
+        colour = VARIANT_COLOURS[f"PLIF({start:g})"]
+        for i, run in enumerate(runs):
+            label = f"τ₀ = {start:g}" if i == 0 else None
+            epochs = [point["epoch"] for point in run["w_over_tau"]]
+            axes[1, 0].plot(
+                epochs, [point["variance"] for point in run["w_over_tau"]], color=colour, label=label
+            )
+            axes[1, 1].plot(epochs, [tau[-2] for tau in run["tau"]], color=colour, label=label)
+    axes[1, 0].set(xlabel="epoch", ylabel=r"variance of $W_{fc}\,/\,\tau$", yscale="log")
+    axes[1, 1].set(xlabel="epoch", ylabel="τ of the first FC layer (steps)")
+    axes[1, 0].legend()
+    figure.suptitle(tables.data_label(records), fontsize=8, color="#666666", x=0.01, ha="left")
+    for axis, name in zip(axes.flat, "abcd", strict=True):
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        style.letter(axis, name)
+    return figure
+
+
+def _bands(axis, points: list[dict]) -> None:
+    epochs = [point["epoch"] for point in points]
+    quantiles = np.array([point["quantiles"] for point in points])  # [epochs, quantiles]
+    middle = len(W_OVER_TAU_QUANTILES) // 2
+    for i in range(1, middle):
+        low, high = W_OVER_TAU_QUANTILES[i], W_OVER_TAU_QUANTILES[-1 - i]
+        axis.fill_between(
+            epochs,
+            quantiles[:, i],
+            quantiles[:, -1 - i],
+            color="#0072B2",
+            alpha=0.18 + 0.1 * i,
+            lw=0,
+            label=f"{100 * low:g} to {100 * high:g} %",
+        )
+    axis.plot(epochs, quantiles[:, middle], color=INK, lw=1.2, label="median")
+
+
+# --- what the panels share ----------------------------------------------------------------------------------
+
+
+def _panels(records: list[dict]):
+    count = len(_by(records, "task"))
+    columns = min(2, count)
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(4.6 * columns, 3.1 * rows + 0.4), squeeze=False)
+    for axis in axes.flat[count:]:
+        axis.axis("off")
+    return figure, axes
+
+
+def _by(records: Iterable[dict], key) -> dict:
+    groups: dict = {}
+    for record in records:
+        groups.setdefault(key(record) if callable(key) else record[key], []).append(record)
+    return groups
+
+
+def _authors_of(authors: pd.DataFrame, task: str, variant: str) -> pd.DataFrame:
+    """Rows, every 8th epoch, of the authors' run that stands in the paper's tables; none for
+    average-pooling."""
+    neuron, tau = variant.removesuffix(")").split("(") if variant.endswith(")") else ("", 0)
+    chosen = authors[(authors.dataset == task) & (authors.neuron == neuron) & (authors.tau == float(tau))]
+    return chosen[
+        (chosen.pooling == "max") & (chosen.protocol == "A") & chosen.in_paper_table & (chosen.epoch % 8 == 0)
+    ]
+
+
+def _epoch_axis(axis, runs: list[dict]) -> None:
+    if max(run["config"]["epochs"] for run in runs) < SPAN:
+        axis.set_xscale("symlog", linthresh=1, linscale=0.4)  # epoch 0, the untrained net, has a place too
+        axis.set_xlim(0, 1100)
+        axis.set_xticks([0, 1, 3, 10, 30, 100, 300, 1000], ["0", "1", "3", "10", "30", "100", "300", "1000"])
+        axis.minorticks_off()
+    axis.set_xlabel("training epochs")
+
+
+def _name(axis, task: str, runs: list[dict]) -> None:
+    """Above a panel: the paper's data set, and below it what ours were really trained and tested on."""
+    axis.set_title(datasets.PAPER_TITLE[task], pad=24)
+    source = "\n".join(textwrap.wrap(f"ours: {tables.data_label(runs)}", 82))
+    axis.text(
+        0, 1.025, source, transform=axis.transAxes, fontsize=6.5, color="#666666", linespacing=1.1
+    ).set_in_layout(False)

@@ -1,0 +1,192 @@
+"""Figures of chapter 03: one network per task and meta neuron (MDN, Fig. 6 to 8).
+
+Every function draws the table that ``tables.compare(records, ["task", "neuron"], published=...)`` makes and
+returns the Figure. Bars are ours, open diamonds are published; what was not run is left out.
+"""
+
+import textwrap
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from snnlib.figures import style
+from snnlib.figures.style import INK, NEURON_COLOURS, NEURON_NAMES
+
+style.use()
+# MDN, Sec. 4.6: which tasks and which meta neurons count as spatial and as temporal.
+TASKS = {
+    "spatial": ("mnist", "fashion_mnist", "nettalk", "cifar10"),
+    "temporal": ("tidigits", "timit", "n_mnist"),
+}
+NEURONS = {"1st-order": ("1st-order",), "spatial": ("2-FS", "2-RS"), "temporal": ("2-SDS", "2-WDS")}
+GROUP_COLOURS = {"1st-order": NEURON_COLOURS["1st-order"], "spatial": "#E07B1A", "temporal": "#2F8FCB"}
+MEAN_LINE = "#B3202C"
+_DIAMOND = {"marker": "D", "ls": "", "mfc": "white", "mec": INK, "mew": 1.1, "ms": 5}
+_DOT = {"marker": "o", "ls": "", "mfc": "white", "mec": INK, "mew": 0.7, "ms": 3}
+
+
+def mdn_fig6(table: pd.DataFrame, titles: dict[str, str]) -> plt.Figure:
+    """MDN Fig. 6: the four 2nd-order neurons on every task, with the mean of each kind as a dashed line.
+
+    Error bars: one standard deviation over seeds. ``titles``: task -> name of the data set in the paper; what
+    the bars were really measured on stands below the panel.
+    """
+    figure, axes = plt.subplots(2, 4, figsize=(11, 6.6))
+    panels = [*axes[0], *axes[1, :3]]
+    places = {"2-FS": 0, "2-RS": 1, "2-SDS": 2.5, "2-WDS": 3.5}
+    for axis, task, name in zip(panels, TASKS["spatial"] + TASKS["temporal"], "abcdefg", strict=True):
+        rows = table[table.task == task].set_index("neuron").reindex(places)
+        _bars(axis, list(places.values()), rows, [NEURON_COLOURS[neuron] for neuron in places], 0.82)
+        for kind in ("spatial", "temporal"):
+            ends = [places[neuron] for neuron in NEURONS[kind]]
+            axis.hlines(rows.ours[list(NEURONS[kind])].mean(), ends[0] - 0.5, ends[-1] + 0.5, color=MEAN_LINE,
+                        lw=1.3, ls=(0, (4, 2)), zorder=4)
+        _limits(axis, rows)
+        axis.set_xticks(list(places.values()), [neuron.removeprefix("2-") for neuron in places])
+        axis.set_xlim(-0.7, 4.2)
+        axis.tick_params(axis="x", length=0)
+        axis.set_title(titles[task])
+        axis.set_xlabel(_wrapped(_source(rows), 42), fontsize=6.8, color="#666666", loc="left")
+        style.letter(axis, name)
+    for axis, kind in zip(axes[:, 0], TASKS, strict=True):
+        axis.set_ylabel(f"{kind} tasks\ntest accuracy (%)")
+    axes[1, 3].set_axis_off()
+    handles = [Patch(color=NEURON_COLOURS[n], label=f"{n} ({NEURON_NAMES[n]})") for n in places]
+    handles += [Line2D([], [], color=MEAN_LINE, lw=1.3, ls=(0, (4, 2)), label="mean of the pair")]
+    axes[1, 3].legend(handles=handles + _published_handle(), loc="center left", fontsize=9, labelspacing=0.9)
+    return figure
+
+
+def mdn_fig7(table: pd.DataFrame, titles: dict[str, str]) -> plt.Figure:
+    """MDN Fig. 7: the 1st-order neuron beside the means of the spatial and of the temporal pair.
+
+    Dots are the neurons that a bar averages. ``titles`` as in ``mdn_fig6``.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.3), width_ratios=[len(TASKS[kind]) for kind in TASKS])
+    means = group_means(table)
+    for axis, (kind, tasks), name in zip(axes, TASKS.items(), "ab", strict=True):
+        for shift, group in zip((-0.27, 0, 0.27), NEURONS, strict=True):
+            rows = means[means.group == group].set_index("task").reindex(tasks)
+            x = np.arange(len(tasks)) + shift
+            _bars(axis, x, rows, GROUP_COLOURS[group], 0.24)
+            for neuron in NEURONS[group] if len(NEURONS[group]) > 1 else ():
+                each = table[table.neuron == neuron].set_index("task").ours.reindex(tasks)
+                axis.plot(x + 0.075, each, zorder=4, **_DOT)
+        of_kind = table[table.task.isin(tasks)]
+        _limits(axis, of_kind)
+        labels = [f"{titles[task]}\n{_note(of_kind[of_kind.task == task], titles[task])}" for task in tasks]
+        axis.set_xticks(range(len(tasks)), labels, fontsize=7.2)
+        axis.set_xlim(-0.6, len(tasks) - 0.4)
+        axis.tick_params(axis="x", length=0)
+        axis.set(title=f"{kind} tasks", ylabel="test accuracy (%)" if name == "a" else "")
+        style.letter(axis, name)
+    words = {"1st-order": "1st-order neuron", "spatial": "spatial 2nd-order neurons (2-FS, 2-RS)",
+             "temporal": "temporal 2nd-order neurons (2-SDS, 2-WDS)"}
+    handles = [Patch(color=GROUP_COLOURS[group], label=words[group]) for group in NEURONS]
+    handles += [Line2D([], [], **_DOT, label="single neuron")]
+    figure.legend(handles=handles + _published_handle(), loc="outside lower center", ncols=5)
+    return figure
+
+
+def mdn_fig8(published: pd.DataFrame, ours: pd.DataFrame, data: str = "") -> plt.Figure:
+    """MDN Fig. 8: capability (Eq. 7) on temporal over spatial tasks, one point per neuron.
+
+    published, ours: what ``analysis.capability`` returns, tasks x neurons. A point is the mean over the tasks
+    of a kind, its whiskers reach from the lowest to the highest of them. ``data``: what ours are from.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.7), sharex=True, sharey=True)
+    for axis, cap, title, name in zip(axes, (published, ours), ("published", "ours"), "ab", strict=True):
+        axis.axhline(0, color="#C8C8C8", lw=0.8, zorder=0)
+        axis.axvline(0, color="#C8C8C8", lw=0.8, zorder=0)
+        counts = {kind: int(cap.index.isin(tasks).sum()) for kind, tasks in TASKS.items()}
+        axis.set_title(f"{title}: {counts['spatial']} spatial, {counts['temporal']} temporal tasks")
+        style.letter(axis, name)
+        if 0 in counts.values():
+            missing = " or ".join(kind for kind, count in counts.items() if not count)
+            axis.text(0.5, 0.55, f"no {missing} task with\ndifferences between neurons", ha="center",
+                      transform=axis.transAxes, color="#666666")
+            continue
+        for neuron in [n for group in NEURONS.values() for n in group if n in cap]:
+            spatial, temporal = (cap.loc[cap.index.isin(tasks), neuron] for tasks in TASKS.values())
+            x, y, colour = spatial.mean(), temporal.mean(), NEURON_COLOURS[neuron]
+            axis.hlines(y, spatial.min(), spatial.max(), color=colour, lw=1, alpha=0.45)
+            axis.vlines(x, temporal.min(), temporal.max(), color=colour, lw=1, alpha=0.45)
+            axis.plot(x, y, "o", ms=9, color=colour, mec="white", mew=0.8, zorder=3, label=neuron)
+    axes[0].set_ylabel("capability on temporal tasks")
+    for axis in axes:
+        axis.set_xlabel("capability on spatial tasks")
+        axis.set_box_aspect(1)
+    axes[1].annotate(_wrapped(data, 70), (0.02, 0.02), xycoords="axes fraction", fontsize=7, color="#666666")
+    handles = []
+    for neuron in [n for group in NEURONS.values() for n in group]:
+        label = neuron if neuron == "1st-order" else f"{neuron} ({NEURON_NAMES[neuron]})"
+        handles.append(Line2D([], [], marker="o", ls="", ms=8, color=NEURON_COLOURS[neuron], label=label))
+    figure.legend(handles=handles, loc="outside lower center", ncols=5)
+    return figure
+
+
+def group_means(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean over the neurons of each group, per task: columns task, group, published, ours, sd (NaN).
+
+    A group that lacks one of its neurons has no mean.
+    """
+    rows = []
+    for task in dict.fromkeys(table.task):
+        for group, members in NEURONS.items():
+            values = table[table.task == task].set_index("neuron").reindex(members)[["published", "ours"]]
+            rows.append({"task": task, "group": group, **values.mean(skipna=False), "sd": float("nan")})
+    return pd.DataFrame(rows)
+
+
+def _bars(axis, x, rows, colours, width):
+    """Our means as bars with one sd, published ones as diamonds."""
+    axis.bar(x, rows.ours, width, color=colours, zorder=2)
+    axis.errorbar(x, rows.ours, rows.sd, fmt="none", ecolor=INK, elinewidth=1, capsize=2.5, zorder=3)
+    axis.plot(x, rows.published, **_DIAMOND, zorder=5)
+
+
+def _limits(axis, rows):
+    """From a little below the lowest value to a little above the highest; two strokes mark a cut axis."""
+    values = np.concatenate([rows.ours - rows.sd.fillna(0), rows.ours + rows.sd.fillna(0), rows.published])
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return
+    margin = max(0.18 * (values.max() - values.min()), 0.5)
+    low = max(0.0, values.min() - margin)
+    low = 0.0 if low < 20 else low
+    axis.set_ylim(low, values.max() + 0.6 * margin)
+    first = low + 0.07 * (axis.get_ylim()[1] - low) if low else 0.0  # no tick where the axis is cut
+    axis.set_yticks([tick for tick in axis.get_yticks() if first <= tick <= min(100, axis.get_ylim()[1])])
+    if low:
+        for height in (0.022, 0.046):
+            axis.plot((-0.018, 0.018), (height - 0.012, height + 0.012), transform=axis.transAxes, lw=0.9,
+                      color="#777777", clip_on=False)
+
+
+def _source(rows) -> str:
+    """The data behind our bars of one task, as the table's rows say it."""
+    labels = list(dict.fromkeys(rows.data[rows.ours.notna()]))
+    return "ours on: " + "; ".join(labels) if labels else "not run"
+
+
+def _note(rows, title: str) -> str:
+    """The data in short, for below an axis: nothing where it is the whole data set itself."""
+    labels = list(dict.fromkeys(rows.data[rows.ours.notna()]))
+    if not labels:
+        return "(not run)"
+    names = dict.fromkeys(label.rsplit(" (", 1)[0] for label in labels)
+    if list(names) != [title]:
+        return _wrapped("on " + "; ".join(names), 22)
+    return "on a part of it" if any(" (part, " in label for label in labels) else ""
+
+
+def _wrapped(text: str, width: int) -> str:
+    """Lines of at most ``width`` letters that leave "2,000 + 500" in one piece."""
+    return "\n".join(textwrap.wrap(text.replace(" + ", "\N{NO-BREAK SPACE}+\N{NO-BREAK SPACE}"), width))
+
+
+def _published_handle():
+    return [Line2D([], [], **_DIAMOND, label="published (Table 3)")]

@@ -1,0 +1,308 @@
+"""Which runs each chapter needs, as functions of the chapter's parameters.
+
+The notebooks call these, and so does ``make plan`` and the training that goes before a chapter: one place
+decides what is trained. 0 epochs or samples mean the paper's number. Settings come from the papers' tables
+(MDN Table 1, PLIF Table S1 and supplement 6) as they stand in data/published.
+"""
+
+import inspect
+from collections.abc import Iterable, Sequence
+
+from snnlib import datasets, meta_neurons, networks, published
+from snnlib.experiments import Run
+from snnlib.neurons import PRESETS
+
+MDN_TASKS = ("mnist", "fashion_mnist", "nettalk", "cifar10", "tidigits", "timit", "n_mnist")
+META_NEURONS = ("2-FS", "2-RS", "2-SDS", "2-WDS", "1st-order")
+INITIAL_THETA = (0.02, 0.2, 0.0, 0.08)  # MDN, Sec. 4.2
+PLIF_DATASETS = ("fashion_mnist", "cifar10", "cifar10_dvs", "dvs128_gesture")
+VARIANTS = (
+    ("PLIF", 2.0, "max"),
+    ("LIF", 2.0, "max"),
+    ("PLIF", 16.0, "max"),
+    ("LIF", 16.0, "max"),
+    ("PLIF", 2.0, "average"),
+)
+PAPER_EPOCHS_PLIF = 1024  # supplement 6 and the authors' implementation
+
+
+def mdn_run(
+    task: str,
+    neuron: str,
+    seed: int,
+    *,
+    epochs: int = 0,
+    train_samples: int = 0,
+    test_samples: int = 0,
+    hidden: int = 0,
+    theta: Sequence[float] = (),
+    data: str = "",
+    **options,
+) -> Run:
+    """One run of the MDN paper with Table 1's settings; ``theta`` defaults to Table 2's for a published
+    neuron.
+
+    ``data``: what ``datasets.identify`` said, if it was asked already (it looks at every file of a set).
+    """
+    data = data or datasets.identify(
+        task, paper="mdn", **options
+    )  # refuses an unknown task before the table is asked
+    table = published.table("mdn_table1").set_index("task").loc[task]
+    learned = neuron == "learned"
+    theta = tuple(theta) or (INITIAL_THETA if learned else PRESETS.get(neuron, ()))
+    return Run(
+        paper="mdn",
+        task=task,
+        data=data,
+        network=f"mlp-{hidden or int(table.hidden_size)}",
+        neuron=neuron,
+        theta=tuple(map(float, theta)),
+        seed=seed,
+        epochs=epochs or int(table.epochs),
+        batch_size=int(table.batch_size),
+        learning_rate=float(table.eta_w),
+        theta_learning_rate=float(table.eta_d) if learned else 0.0,
+        time_steps=datasets.view(task, "mdn", **options)["time_steps"],
+        schedule="step50",
+        train_samples=train_samples,
+        test_samples=test_samples,
+        task_options=tuple(sorted(options.items())),
+    )
+
+
+def plif_run(
+    dataset: str,
+    neuron: str,
+    tau: float,
+    pooling: str,
+    seed: int,
+    *,
+    epochs: int = 0,
+    train_samples: int = 0,
+    test_samples: int = 0,
+    channels: int = 0,
+    features: int = 0,
+    validation: float = 0.0,
+    data: str = "",
+    **options,
+) -> Run:
+    """One run of the PLIF paper; ``channels`` and ``features`` > 0 make Table S1's net narrower; ``data``
+    as in mdn_run.
+    """
+    data = data or datasets.identify(dataset, paper="plif", **options)
+    notation = networks.narrow(networks.with_pooling(networks.TABLE_S1[dataset], pooling), channels, features)
+    return Run(
+        paper="plif",
+        task=dataset,
+        data=data,
+        network=notation,
+        neuron=neuron,
+        tau=float(tau),
+        seed=seed,
+        epochs=epochs or PAPER_EPOCHS_PLIF,
+        batch_size=16,
+        learning_rate=1e-3,
+        time_steps=datasets.view(dataset, "plif", **options)["time_steps"],
+        schedule="cosine64",
+        validation=validation,
+        train_samples=train_samples,
+        test_samples=test_samples,
+        task_options=tuple(sorted(options.items())),
+    )
+
+
+def generation(seeds: int = 1, mnist_epochs: int = 0, tidigits_epochs: int = 0, **budget) -> list[Run]:
+    """theta learned per neuron on the two source tasks (MDN, Sec. 4.3)."""
+    return [
+        mdn_run(task, "learned", seed, epochs=epochs, **budget)
+        for task, epochs in (("mnist", mnist_epochs), ("tidigits", tidigits_epochs))
+        for seed in range(seeds)
+    ]
+
+
+def transfer(
+    tasks: Iterable[str] = MDN_TASKS,
+    neurons: Iterable[str] = META_NEURONS,
+    seeds: int = 5,
+    thetas: dict[str, Sequence[float]] | None = None,
+    options: dict | None = None,
+    **budget,
+) -> list[Run]:
+    """Tasks x neurons x seeds (MDN, Table 3). ``thetas`` replaces Table 2's values by others, name by name;
+    ``options`` are the data set's.
+    """
+    options, runs = options or {}, []
+    for task in tasks:
+        data = datasets.identify(task, paper="mdn", **options)
+        runs += [
+            mdn_run(task, neuron, seed, theta=(thetas or {}).get(neuron, ()), data=data, **budget, **options)
+            for neuron in neurons
+            for seed in range(seeds)
+        ]
+    return runs
+
+
+def ablation(
+    data: Iterable[str] = PLIF_DATASETS,
+    variants: Iterable[tuple[str, float, str]] = VARIANTS,
+    seeds: int = 1,
+    event_resolution: int = 0,
+    event_time_steps: int = 0,
+    **budget,
+) -> list[Run]:
+    """Data sets x (neuron, tau, pooling) x seeds (PLIF, Tables 4 and 5)."""
+    runs = []
+    for name in data:
+        events = name in ("cifar10_dvs", "dvs128_gesture")
+        options = {"resolution": event_resolution, "time_steps": event_time_steps} if events else {}
+        options = {key: value for key, value in options.items() if value}  # 0: as the paper
+        data = datasets.identify(name, paper="plif", **options)
+        runs += [
+            plif_run(name, *variant, seed, data=data, **budget, **options)
+            for variant in variants
+            for seed in range(seeds)
+        ]
+    return runs
+
+
+def chapter_02(
+    generation_seeds: int,
+    mnist_epochs: int,
+    tidigits_epochs: int,
+    generation_samples: int,
+    seeds: int,
+    epochs: int,
+    train_samples: int,
+    test_samples: int,
+    hidden: int,
+) -> list[Run]:
+    """Generation on both source tasks, then the four published neurons there (MDN, Fig. 3 and 5)."""
+    learned = generation(
+        generation_seeds,
+        mnist_epochs,
+        tidigits_epochs,
+        train_samples=generation_samples,
+        test_samples=test_samples,
+        hidden=hidden,
+    )
+    return learned + transfer(
+        ("mnist", "tidigits"),
+        META_NEURONS[:4],
+        seeds,
+        epochs=epochs,
+        train_samples=train_samples,
+        test_samples=test_samples,
+        hidden=hidden,
+    )
+
+
+def chapter_03(
+    tasks: Iterable[str],
+    seeds: int,
+    protocol_seeds: int,
+    epochs: int,
+    train_samples: int,
+    test_samples: int,
+    hidden: int,
+    thetas: dict[str, Sequence[float]] | None = None,
+) -> list[Run]:
+    """Table 3's grid, then the protocols that the paper leaves open, on ``protocol_seeds`` seeds each:
+    NETtalk without its leak; spoken digits over bands, by speaker, and as whole spectrograms (Table 4's
+    non-sequential row).
+    """
+    budget = {
+        "epochs": epochs,
+        "train_samples": train_samples,
+        "test_samples": test_samples,
+        "hidden": hidden,
+        "thetas": thetas,
+    }
+    runs = transfer(tasks, META_NEURONS, seeds, **budget)
+    if "nettalk" in tasks:
+        runs += transfer(["nettalk"], META_NEURONS, protocol_seeds, options={"leak_free": True}, **budget)
+    if "tidigits" in tasks:
+        for options in ({"time_axis": "band"}, {"split": "speaker"}, {"form": "spectrogram"}):
+            runs += transfer(["tidigits"], META_NEURONS, protocol_seeds, options=options, **budget)
+    return runs
+
+
+def chapter_04(
+    data: Iterable[str],
+    seeds: int,
+    validation_seeds: int,
+    epochs: int,
+    train_samples: int,
+    test_samples: int,
+    channels: int,
+    features: int,
+    event_resolution: int,
+    event_time_steps: int,
+) -> list[Run]:
+    """PLIF and LIF at tau 2 and 16 on ``data``; PLIF at tau 2 on MNIST and N-MNIST (Table 2); all six with
+    15 % held out (S2).
+    """
+    budget = {
+        "epochs": epochs,
+        "train_samples": train_samples,
+        "test_samples": test_samples,
+        "channels": channels,
+        "features": features,
+        "event_resolution": event_resolution,
+        "event_time_steps": event_time_steps,
+    }
+    every = [*data, *(name for name in ("mnist", "n_mnist") if name not in data)]
+    return (
+        ablation(data, VARIANTS[:4], seeds, **budget)
+        + ablation(every, VARIANTS[:1], seeds, **budget)
+        + ablation(every, VARIANTS[:1], validation_seeds, validation=0.15, **budget)
+    )
+
+
+def chapter_05(
+    data: Iterable[str],
+    seeds: int,
+    epochs: int,
+    train_samples: int,
+    test_samples: int,
+    channels: int,
+    features: int,
+    event_resolution: int,
+    event_time_steps: int,
+) -> list[Run]:
+    """PLIF at tau 2 with max- and with average-pooling on ``data`` (PLIF, Table 5); the former are chapter
+    04's runs.
+    """
+    return ablation(
+        data,
+        (VARIANTS[0], VARIANTS[4]),
+        seeds,
+        epochs=epochs,
+        train_samples=train_samples,
+        test_samples=test_samples,
+        channels=channels,
+        features=features,
+        event_resolution=event_resolution,
+        event_time_steps=event_time_steps,
+    )
+
+
+CHAPTERS = {
+    "02_mdn_generation": chapter_02,
+    "03_transfer": chapter_03,
+    "04_plif_ablation": chapter_04,
+    "05_pooling": chapter_05,
+}
+
+
+def for_chapter(stem: str, parameters: dict) -> list[Run]:
+    """The distinct runs of a chapter under the values of its parameters cell; [] for a chapter that trains
+    nothing.
+    """
+    grid = CHAPTERS.get(stem)
+    if grid is None:
+        return []
+    takes = inspect.signature(grid).parameters
+    chosen = {name: value for name, value in parameters.items() if name in takes}
+    if parameters.get("neuron_source") == "generated":
+        chosen["thetas"] = meta_neurons.generated_thetas(parameters["profile"])
+    return list(dict.fromkeys(grid(**chosen)))

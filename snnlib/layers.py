@@ -1,0 +1,66 @@
+"""Layers over sequences ``[T, B, *]`` that keep no state in time: synapses, pooling of spikes, dropout,
+voting.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class TimeBatched(nn.Sequential):
+    """Stateless modules applied to all time steps at once, time folded into the batch.
+
+    Batch normalisation inside therefore takes its statistics over all T x B maps together (the usual
+    multi-step form; the PLIF authors' loop normalises each time step by itself). A still
+    (``encoding.direct``: time stride 0) is computed once and its result repeated, as it would be the same T
+    times (PLIF, Sec. 3.5).
+    """
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        steps, batch = x_seq.shape[:2]
+        if steps > 1 and x_seq.stride(0) == 0:
+            y = super().forward(x_seq[0])
+            return y.expand(steps, *y.shape)
+        return super().forward(x_seq.flatten(0, 1)).unflatten(0, (steps, batch))
+
+
+class TimeSharedDropout(nn.Module):
+    """Dropout with one mask per sample for all its time steps (PLIF, Sec. 4.1)."""
+
+    def __init__(self, p: float = 0.5):
+        super().__init__()
+        self.p = p
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        if not self.training:
+            return x_seq
+        return x_seq * functional.dropout(torch.ones_like(x_seq[0]), self.p)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+def spike_max_pool(kernel: int, stride: int) -> TimeBatched:
+    """Max-pooling of spikes: any spike in the window passes, and spikes stay binary (PLIF, Sec. 3.6)."""
+    return TimeBatched(nn.MaxPool2d(kernel, stride))
+
+
+def spike_average_pool(kernel: int, stride: int) -> TimeBatched:
+    """Average-pooling of spikes: what leaves is a graded value, the share of the window that fired."""
+    return TimeBatched(nn.AvgPool2d(kernel, stride))
+
+
+class Voting(nn.Module):
+    """Mean over consecutive groups of ``size`` output neurons, ``[T, B, size C] -> [T, B, C]`` (PLIF, Sec.
+    4.1).
+    """
+
+    def __init__(self, size: int = 10):
+        super().__init__()
+        self.size = size
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        return spikes.unflatten(-1, (-1, self.size)).mean(-1)
+
+    def extra_repr(self) -> str:
+        return f"size={self.size}"

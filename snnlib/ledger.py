@@ -1,0 +1,67 @@
+"""The ledger: which chapter makes which figure and table. The one list that checks and report go by."""
+
+import re
+
+CHAPTERS = {
+    "01_dynamics": "What the neurons do",
+    "02_mdn_generation": "Generating meta-dynamic neurons",
+    "03_transfer": "Transfer to seven tasks",
+    "04_plif_ablation": "Learnable membrane time constants",
+    "05_pooling": "Pooling spikes",
+}
+
+FIGURES = {
+    "01_dynamics": ("mdn_fig4", "plif_fig1", "plif_fig2", "plif_fig3", "plif_encoders", "phase_portraits"),
+    "02_mdn_generation": ("mdn_fig1", "mdn_fig2", "mdn_fig3", "mdn_fig5"),
+    "03_transfer": ("mdn_fig6", "mdn_fig7", "mdn_fig8"),
+    "04_plif_ablation": (
+        "plif_fig4",
+        "plif_fig6",
+        "plif_fig7",
+        "plif_figS1",
+        "plif_figS2",
+        "plif_figS3",
+        "plif_figS4",
+        "plif_figS5",
+    ),
+    "05_pooling": ("plif_fig5",),
+}
+
+TABLES = {
+    "01_dynamics": (),
+    "02_mdn_generation": ("mdn_table1", "mdn_table2"),
+    "03_transfer": ("mdn_table3", "mdn_table4"),
+    "04_plif_ablation": ("plif_table1", "plif_table2", "plif_table3", "plif_table4", "plif_tableS2"),
+    "05_pooling": ("plif_table5",),
+}
+
+_UNNUMBERED = {
+    "plif_encoders": "PLIF paper, supplement 10: PLIF neurons as encoders",
+    "phase_portraits": "Beyond the papers: phase portraits",
+    "plif_table1": "PLIF paper, Table 1 and Table S1",
+}
+
+
+def chapter_of(stem: str) -> str:
+    """The chapter that makes the artefact `stem`, or "" when the ledger does not list it."""
+    return next((chapter for chapter in CHAPTERS if stem in FIGURES[chapter] + TABLES[chapter]), "")
+
+
+def title(stem: str) -> str:
+    """A reader's name of an artefact: mdn_fig4 -> "MDN paper, Figure 4"."""
+    match = re.fullmatch(r"(mdn|plif)_(fig|table)(\w+)", stem)
+    if stem in _UNNUMBERED or not match:
+        return _UNNUMBERED.get(stem, stem.replace("_", " ").capitalize())
+    paper, kind, number = match.groups()
+    return f"{paper.upper()} paper, {'Figure' if kind == 'fig' else 'Table'} {number}"
+
+
+def find(name: str) -> str:
+    """The chapter meant by "03" or "03_transfer".
+
+    Raises ValueError, naming the chapters, when there is none.
+    """
+    for chapter in CHAPTERS:
+        if name in (chapter, chapter[:2]):
+            return chapter
+    raise ValueError(f"There is no chapter {name!r}: use one of {', '.join(CHAPTERS)} (or the number alone).")

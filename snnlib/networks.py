@@ -1,0 +1,191 @@
+"""The papers' two networks: a three-layer perceptron (MDN) and a convolutional net read from Table S1's
+notation (PLIF).
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from snnlib import neurons, published
+from snnlib.layers import TimeBatched, TimeSharedDropout, Voting, spike_average_pool, spike_max_pool
+
+TABLE_S1: dict[str, str] = published.table("plif_tableS1").set_index("dataset")["corrected"].to_dict()
+"""Data set -> notation: Table S1, corrected where the text and the authors' implementation ask for it (the
+CSV says why).
+"""
+
+NeuronFactory = Callable[[int], nn.Module]
+"""Makes the neurons of a layer from its number of neurons (or feature maps)."""
+
+
+def mlp(inputs: int, hidden: int, outputs: int, neuron: NeuronFactory) -> nn.Sequential:
+    """The MDN network, inputs - hidden - outputs, both layers spiking (MDN, Sec. 3.1 and Table 1).
+
+    Takes ``[T, B, inputs]``, returns output spikes ``[T, B, outputs]``. Linear layers with bias and
+    PyTorch's default initialisation; a sigmoid bounds the current that enters each neuron (Eq. 2 and 3).
+    """
+    return nn.Sequential(
+        TimeBatched(nn.Linear(inputs, hidden), nn.Sigmoid()),
+        neuron(hidden),
+        TimeBatched(nn.Linear(hidden, outputs), nn.Sigmoid()),
+        neuron(outputs),
+    )
+
+
+def conv_net(notation: str, input_shape: tuple[int, int, int], neuron: NeuronFactory) -> nn.Sequential:
+    """The PLIF network written in ``notation``, e.g. ``TABLE_S1["mnist"]`` (PLIF, Table S1, Sec. 4.1).
+
+    Takes ``[T, B, channels, height, width]`` with input_shape = (channels, height, width), returns the
+    votes ``[T, B, classes]``. Convolutions (padding k // 2) and fully connected layers have no bias; BN
+    follows a convolution; MP and AP pool spikes, and AP after the last neuron is the voting layer; DP drops
+    with p = 0.5. ``PLIF`` marks where neurons stand; which kind they are, the factory decides. Raises
+    ValueError for a token that it cannot read and for a net that its input is too small for.
+    """
+    layers: list[nn.Module] = []
+    shape, synapse = tuple(input_shape), []
+    for token in expand(notation):
+        kind, numbers = _read(token, notation)
+        if kind in ("c", "FC", "BN"):
+            synapse_layer, shape = _synapse(kind, numbers, shape)
+            synapse += synapse_layer
+            continue
+        if synapse:
+            layers.append(TimeBatched(*synapse))
+            synapse = []
+        if kind == "PLIF":
+            layers.append(neuron(shape[0]))
+        elif kind == "DP":
+            layers.append(TimeSharedDropout(0.5))
+        elif len(shape) == 1:
+            size = _pool_size(kind, numbers, shape, notation)
+            layers.append(Voting(size))
+            shape = (shape[0] // size,)
+        else:
+            pool = spike_max_pool if kind == "MP" else spike_average_pool
+            layers.append(pool(*numbers))
+            shape = (shape[0], *((side - numbers[0]) // numbers[1] + 1 for side in shape[1:]))
+            if min(shape) < 1:
+                raise ValueError(
+                    f"An input of {tuple(input_shape)} is too small for the pooling in "
+                    f"{notation!r}; use a larger one."
+                )
+    if synapse:
+        raise ValueError(
+            f"{notation!r} ends with synapses; end it with a neuron (PLIF) and a voting layer (APk10s10)."
+        )
+    return nn.Sequential(*layers)
+
+
+def expand(notation: str) -> list[str]:
+    """The flat list of tokens of a notation: ``{c8k3s1-PLIF}*2-FC10`` -> c8k3s1, PLIF, c8k3s1, PLIF, FC10."""
+    innermost = re.compile(r"\{([^{}]*)\}\*(\d+)")
+    while match := innermost.search(notation):
+        repeated = "-".join([match[1]] * int(match[2]))
+        notation = notation[: match.start()] + repeated + notation[match.end() :]
+    return notation.split("-")
+
+
+def narrow(notation: str, channels: int, features: int) -> str:
+    """The same net with fewer maps: every ``c*`` becomes ``channels``, every FC but the last ``features``;
+    0 keeps Table S1's.
+    """
+    fcs = re.findall(r"FC\d+", notation)
+    if channels:
+        notation = re.sub(r"c\d+k", f"c{channels}k", notation)
+    if features:
+        for wide in set(fcs[:-1]):
+            notation = notation.replace(wide, f"FC{features}")
+    return notation
+
+
+def with_pooling(notation: str, pooling: str) -> str:
+    """The same net with ``"max"`` or ``"average"`` pooling between its convolutions (PLIF, Table 5)."""
+    if pooling not in ("max", "average"):
+        raise ValueError(f"Unknown pooling {pooling!r}; use 'max' or 'average'.")
+    return notation.replace("MPk2s2", "APk2s2") if pooling == "average" else notation
+
+
+def _read(token: str, notation: str) -> tuple[str, tuple[int, ...]]:
+    if token in ("BN", "PLIF", "DP"):
+        return token, ()
+    if match := re.fullmatch(r"(c)(\d+)k(\d+)s(\d+)|(FC)(\d+)|(MP|AP)k(\d+)s(\d+)", token):
+        found = [group for group in match.groups() if group is not None]
+        return found[0], tuple(map(int, found[1:]))
+    raise ValueError(
+        f"Cannot read {token!r} in {notation!r}; the notation knows c<out>k<size>s<stride>, BN, PLIF, "
+        "MPk<size>s<stride>, APk<size>s<stride>, DP, FC<out> and {...}*<times>."
+    )
+
+
+def _synapse(kind: str, numbers: tuple, shape: tuple) -> tuple[list[nn.Module], tuple]:
+    if kind == "BN":
+        return [nn.BatchNorm2d(shape[0])], shape
+    if kind == "FC":
+        inputs = torch.Size(shape).numel()
+        flatten = [nn.Flatten()] if len(shape) > 1 else []
+        return [*flatten, nn.Linear(inputs, numbers[0], bias=False)], (numbers[0],)
+    if len(shape) != 3:
+        raise ValueError(
+            "A convolution needs maps [channels, height, width]; put it before the first FC layer."
+        )
+    out, kernel, stride = numbers
+    conv = nn.Conv2d(shape[0], out, kernel, stride, padding=kernel // 2, bias=False)
+    return [conv], (out, *((side + 2 * (kernel // 2) - kernel) // stride + 1 for side in shape[1:]))
+
+
+def _pool_size(kind: str, numbers: tuple, shape: tuple, notation: str) -> int:
+    size, stride = numbers
+    if kind != "AP" or size != stride or shape[0] % size:
+        raise ValueError(
+            f"The voting layer of {notation!r} must be AP with kernel = stride dividing {shape[0]} outputs."
+        )
+    return size
+
+
+def neuron_layers(network: nn.Module) -> list[nn.Module]:
+    """The neuron layers of a network, input side first."""
+    kinds = (neurons.FirstOrder, neurons.SecondOrder, neurons.LIF, neurons.PLIF, neurons.Izhikevich)
+    return [module for module in network.modules() if isinstance(module, kinds)]
+
+
+@contextmanager
+def recorded_spikes(network: nn.Module) -> Iterator[list[Tensor]]:
+    """Within the block, each forward pass leaves the spikes of every neuron layer, in order, in the yielded
+    list.
+    """
+    spikes: list[Tensor] = []
+    hooks = [
+        layer.register_forward_hook(lambda _m, _i, out: spikes.append(out))
+        for layer in neuron_layers(network)
+    ]
+    try:
+        yield spikes
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def work_per_sample(network: nn.Sequential, x_seq: Tensor) -> tuple[float, float]:
+    """(multiply-adds, neuron-steps) of one forward pass per sample, measured by running ``x_seq`` [T, B, *]
+    through.
+    """
+    counts = [0.0, 0.0]
+    batch = x_seq.shape[1]
+
+    def synapse(module: nn.Module, _inputs, out: Tensor) -> None:
+        counts[0] += out.numel() * module.weight[0].numel() / batch
+
+    hooks = [
+        m.register_forward_hook(synapse) for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d)
+    ]
+    training = network.training
+    with torch.no_grad(), recorded_spikes(network.eval()) as spikes:
+        network(x_seq)
+    network.train(training)
+    for hook in hooks:
+        hook.remove()
+    counts[1] = sum(layer.numel() for layer in spikes) / batch
+    return counts[0], counts[1]

@@ -1,0 +1,235 @@
+"""The five neurons. Each is a function of its input: state is born inside the call and forgotten after it.
+
+``spikes = neuron(current_seq)`` takes the input current ``[T, B, *]``, time first, and returns spikes (0 or
+1) of the same shape, dtype and device. ``spikes, trace = neuron(current_seq, trace=True)`` also returns
+what the neuron went through: ``trace["V"]``, the membrane potential as it is compared with the threshold
+(before a reset), and ``trace["U"]`` for the 2nd-order neurons. tau is in time steps, potentials are
+dimensionless (both papers say so); Izhikevich alone is in mV and ms. Every call raises ValueError for an
+input that is not floating point with time and batch axes, or that does not fit per-neuron parameters.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from snnlib import published
+from snnlib.kernels import reference
+
+PRESETS: dict[str, tuple[float, float, float, float]] = {
+    row.neuron: (row.theta_a, row.theta_b, row.theta_c, row.theta_d)
+    for row in published.table("mdn_table2").itertuples()
+}
+"""The four meta neurons of MDN, Table 2: name -> (theta_a, theta_b, theta_c, theta_d)."""
+
+
+class _Neuron(nn.Module):
+    """What the five share: checking the input, running the kernel, returning a trace when asked."""
+
+    traced = ("V",)
+
+    def _run(self, step, current_seq: Tensor, state: tuple, parameters: tuple, trace: bool):
+        spikes, traces = reference.unroll(step, current_seq, state, parameters, trace)
+        return (spikes, dict(zip(self.traced, traces, strict=True))) if trace else spikes
+
+    def _check(self, current_seq: Tensor) -> None:
+        name = type(self).__name__
+        if not current_seq.is_floating_point():
+            raise ValueError(
+                f"{name} needs a floating-point input current, got {current_seq.dtype}; call .float() first."
+            )
+        if current_seq.dim() < 2 or current_seq.shape[0] == 0:
+            raise ValueError(
+                f"{name} needs an input [T, B, *] with at least one time step, got "
+                f"{tuple(current_seq.shape)}."
+            )
+        sizes = {p.numel() for p in self.parameters() if p.dim()}
+        if sizes and current_seq.shape[-1] not in sizes:
+            raise ValueError(
+                f"{name} holds parameters for {sizes.pop()} neurons, but the last axis of its input has "
+                f"{current_seq.shape[-1]}; make the layer and the neuron the same size."
+            )
+
+
+class FirstOrder(_Neuron):
+    """1st-order neuron (MDN, Eq. 3).
+
+    charge   V <- decay V (1 - S_previous) + I
+    fire     S = 1 where V > threshold (strict)
+
+    The reset to 0 acts at the next step, through S_previous, and is not detached: gradient flows through S
+    by the window of Eq. 6. Starts from V = 0, S = 0. The published conductance g = 0.8 acts as
+    decay = 1 - g = 0.2 in the authors' code; the sign in Eq. 3 is loose. The current I is taken after the
+    sigmoid.
+    """
+
+    def __init__(self, decay: float = 0.2, threshold: float = 0.5, half_width: float = 0.5):
+        super().__init__()
+        self.decay, self.threshold, self.half_width = decay, threshold, half_width
+
+    def forward(self, current_seq: Tensor, trace: bool = False):
+        self._check(current_seq)
+        zero = torch.zeros_like(current_seq[0])
+        parameters = (self.decay, self.threshold, self.half_width)
+        return self._run(reference.first_order_step, current_seq, (zero, zero), parameters, trace)
+
+    def extra_repr(self) -> str:
+        return f"decay={self.decay}, threshold={self.threshold}"
+
+
+class SecondOrder(_Neuron):
+    """2nd-order meta-dynamic neuron (MDN, Eq. 2), Euler steps of length 1.
+
+    reset    V <- V (1 - S_previous) + theta_c S_previous
+             U <- U + theta_d S_previous
+    charge   V <- V + (V^2 - V - U + I)              both from the
+             U <- U + theta_a (theta_b V - U)        values before the charge
+    fire     S = 1 where V > threshold (strict)
+
+    The reset is not detached: S carries the window surrogate (Eq. 6) into V, U and theta. Starts from V = 0,
+    U = initial_u, S = 0. The current I is what comes after the sigmoid. V has no bound: a neuron whose U runs
+    away (theta_a < 0 over hundreds of steps) returns the infinities or NaNs that float arithmetic gives; over
+    the papers' 20 to 30 steps this does not happen.
+
+    theta_a .. theta_d: the four dynamic parameters; ``neurons``: how many neurons get a set of their own
+    (None: one set for the layer); ``learnable``: whether they receive gradients.
+    """
+
+    traced = ("V", "U")
+
+    def __init__(
+        self,
+        theta_a: float = 0.02,
+        theta_b: float = 0.2,
+        theta_c: float = 0.0,
+        theta_d: float = 0.08,
+        neurons: int | None = None,
+        learnable: bool = False,
+        threshold: float = 0.5,
+        half_width: float = 0.5,
+        initial_u: float = 0.08,
+    ):
+        super().__init__()
+        shape = () if neurons is None else (neurons,)
+        for name, value in zip("abcd", (theta_a, theta_b, theta_c, theta_d), strict=True):
+            theta = nn.Parameter(torch.full(shape, float(value)), requires_grad=learnable)
+            self.register_parameter(f"theta_{name}", theta)
+        self.threshold, self.half_width, self.initial_u = threshold, half_width, initial_u
+
+    @property
+    def thetas(self) -> tuple[Tensor, ...]:
+        return self.theta_a, self.theta_b, self.theta_c, self.theta_d
+
+    def forward(self, current_seq: Tensor, trace: bool = False):
+        self._check(current_seq)
+        zero = torch.zeros_like(current_seq[0])
+        thetas = tuple(theta.to(current_seq.dtype) for theta in self.thetas)
+        parameters = (*thetas, self.threshold, self.half_width)
+        state = (zero, torch.full_like(zero, self.initial_u), zero)
+        return self._run(reference.second_order_step, current_seq, state, parameters, trace)
+
+    def extra_repr(self) -> str:
+        if self.theta_a.dim():
+            return f"neurons={self.theta_a.numel()}, learnable={self.theta_a.requires_grad}"
+        return ", ".join(f"theta_{n}={t.item():g}" for n, t in zip("abcd", self.thetas, strict=True))
+
+
+class LIF(_Neuron):
+    """Leaky integrate-and-fire neuron with a fixed membrane time constant (PLIF, Eq. 2-5).
+
+    charge   H = V + (X - (V - v_reset)) / tau
+    fire     S = 1 where H >= threshold (not strict)
+    reset    V = H (1 - S) + v_reset S, in the same step, S detached (supplement 6)
+
+    Surrogate: arctan. Starts from V = v_reset. Eq. 5 prints -V - V_reset, a misprint that only V_reset = 0
+    hides. tau in time steps, tau > 1.
+    """
+
+    def __init__(self, tau: float = 2.0, threshold: float = 1.0, v_reset: float = 0.0):
+        super().__init__()
+        self.tau, self.threshold, self.v_reset = _checked_tau(tau), threshold, v_reset
+
+    def forward(self, current_seq: Tensor, trace: bool = False):
+        self._check(current_seq)
+        state = (torch.full_like(current_seq[0], self.v_reset),)
+        parameters = (1 / self.tau, self.threshold, self.v_reset)
+        return self._run(reference.lif_step, current_seq, state, parameters, trace)
+
+    def extra_repr(self) -> str:
+        return f"tau={self.tau}"
+
+
+class PLIF(_Neuron):
+    """LIF whose membrane time constant is learned, one per layer (PLIF, Eq. 6).
+
+    charge   H = V + k(a) (X - (V - v_reset)),   k(a) = sigmoid(a) = 1 / tau
+
+    Fire, reset, surrogate and initial state as LIF. tau = 1 + exp(-a) stays above one step whatever the
+    optimiser does; ``a`` starts at -ln(tau - 1) for the given initial tau.
+    """
+
+    def __init__(self, tau: float = 2.0, threshold: float = 1.0, v_reset: float = 0.0):
+        super().__init__()
+        self.a = nn.Parameter(torch.tensor(-math.log(_checked_tau(tau) - 1)))
+        self.threshold, self.v_reset = threshold, v_reset
+
+    @property
+    def tau(self) -> Tensor:
+        """The present membrane time constant in time steps, 1 / sigmoid(a)."""
+        return 1 / torch.sigmoid(self.a)
+
+    def forward(self, current_seq: Tensor, trace: bool = False):
+        self._check(current_seq)
+        state = (torch.full_like(current_seq[0], self.v_reset),)
+        parameters = (torch.sigmoid(self.a.to(current_seq.dtype)), self.threshold, self.v_reset)
+        return self._run(reference.lif_step, current_seq, state, parameters, trace)
+
+    def extra_repr(self) -> str:
+        return f"tau={self.tau.item():.4g}"
+
+
+class Izhikevich(_Neuron):
+    """Izhikevich's neuron in its own units, mV and ms (MDN, Eq. 1), for comparison.
+
+    charge   V <- V + dt (0.04 V^2 + 5 V + 140 - U + I)      both from the
+             U <- U + dt a (b V - U)                         values before
+    fire     S = 1 where V > threshold
+    reset    V = c, U = U + d, in the same step, not detached; surrogate: window
+
+    Starts at rest, V = c and U = b c. Defaults are his regular-spiking neuron; dt in ms, at most 1.
+    """
+
+    traced = ("V", "U")
+
+    def __init__(
+        self,
+        a: float = 0.02,
+        b: float = 0.2,
+        c: float = -65.0,
+        d: float = 8.0,
+        dt: float = 1.0,
+        threshold: float = 30.0,
+        half_width: float = 30.0,
+    ):
+        super().__init__()
+        if not 0 < dt <= 1:
+            raise ValueError(
+                f"Izhikevich needs a step dt between 0 and 1 ms, got {dt}; larger Euler steps diverge."
+            )
+        self.a, self.b, self.c, self.d = a, b, c, d
+        self.dt, self.threshold, self.half_width = dt, threshold, half_width
+
+    def forward(self, current_seq: Tensor, trace: bool = False):
+        self._check(current_seq)
+        v = torch.full_like(current_seq[0], self.c)
+        parameters = (self.a, self.b, self.c, self.d, self.dt, self.threshold, self.half_width)
+        return self._run(reference.izhikevich_step, current_seq, (v, self.b * v), parameters, trace)
+
+    def extra_repr(self) -> str:
+        return f"a={self.a}, b={self.b}, c={self.c}, d={self.d}, dt={self.dt}"
+
+
+def _checked_tau(tau: float) -> float:
+    if not tau > 1:
+        raise ValueError(f"tau must be greater than 1 time step, got {tau}; Eq. 5 is only valid there.")
+    return float(tau)

@@ -1,0 +1,14 @@
+"""Where things live. Everything is relative to this file, never to the caller's folder."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("SNN_DATA") or ROOT / "data").expanduser().resolve()
+PUBLISHED = ROOT / "data" / "published"
+REFERENCE_RUNS = ROOT / "data" / "reference_runs"
+
+
+def results(profile: str) -> Path:
+    """Folder of everything that a profile writes."""
+    return ROOT / "results" / profile

@@ -1,0 +1,83 @@
+"""An empty data root, and small files in the official formats of the data sets."""
+
+import gzip
+import hashlib
+import pickle
+import struct
+import wave
+
+import numpy as np
+import pytest
+
+from snnlib import paths
+from snnlib.datasets import cache, images
+
+
+@pytest.fixture(autouse=True, name="root")
+def empty_root(tmp_path, monkeypatch):
+    """An empty data root; no distribution package; no cache from outside."""
+    monkeypatch.setattr(paths, "DATA", tmp_path / "data")
+    monkeypatch.setattr(images, "DEBIAN_FASHION", tmp_path / "package")
+    monkeypatch.setattr(cache.tempfile, "gettempdir", lambda: str(tmp_path))
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data"
+
+
+def idx(array: np.ndarray) -> bytes:
+    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+def write_mnist(folder, monkeypatch, name="MNIST", packed=True, n=20):
+    rng = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    contents = [
+        idx(rng.integers(0, 256, (n, 28, 28), np.uint8)),
+        idx((np.arange(n) % 10).astype(np.uint8)),
+    ] * 2
+    for base, data in zip(images.IDX, contents, strict=True):
+        (folder / (base + ".gz" * packed)).write_bytes(gzip.compress(data) if packed else data)
+    digests = tuple(hashlib.sha256(data).hexdigest() for data in contents)
+    monkeypatch.setitem(images.CONTENT, name, digests)
+    return np.frombuffer(contents[0][16:], np.uint8).reshape(n, 1, 28, 28)
+
+
+def write_cifar10(root, n=4):
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in images.BATCHES:
+        batch = {"data": rng.integers(0, 256, (n, 3072), np.uint8), "labels": list(range(n))}
+        (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
+    (folder / "batches.meta").write_bytes(
+        pickle.dumps({"label_names": [str(i) for i in range(10)]}, protocol=2)
+    )
+    return folder
+
+
+def write_wave(path, seconds=0.4, rate=8000, pitch=200.0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = 0.5 * np.sin(2 * np.pi * pitch * np.arange(int(seconds * rate)) / rate)
+    with wave.open(str(path), "wb") as f:
+        f.setnchannels(1)
+        f.setsampwidth(2)
+        f.setframerate(rate)
+        f.writeframes((samples * 32767).astype("<i2").tobytes())
+
+
+def write_sphere(path, count=8000, rate=20000, coding="pcm", missing=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fields = {"channel_count": 1, "sample_count": count, "sample_rate": rate, "sample_n_bytes": 2}
+    head = "NIST_1A\n   1024\n" + "".join(f"{name} -i {value}\n" for name, value in fields.items())
+    head += "sample_byte_format -s2 01\nsample_sig_bits -i 16\n"
+    head += f"sample_coding -s{len(coding)} {coding}\nend_head\n"
+    samples = (8000 * np.sin(np.arange(count - missing) / 5)).astype("<i2")
+    path.write_bytes(head.encode().ljust(1024) + samples.tobytes())
+
+
+def write_dictionary(root, words=400):
+    (root / "NETtalk").mkdir(parents=True)
+    rows = ["nettalk.data -- a header\n", "\n"] + [
+        "aardvark\ta-rdvark\t1<<<>2<<\t0\n",
+        "abaft\txb@ft\t0>1<<\t0 \n",
+    ] * words
+    (root / "NETtalk" / "nettalk.data").write_text("".join(rows))

@@ -1,0 +1,183 @@
+"""Speech features and corpora, and what the stand-ins of all data sets are worth."""
+
+import numpy as np
+import pytest
+import torch
+
+from snnlib import datasets
+from snnlib.datasets import audio, cache, speech, standins, standins_speech
+
+from .data_files import empty_root, write_sphere, write_wave  # noqa: F401
+
+
+# ---------------------------------------------------------------- speech
+def test_mel_frames_keep_the_order_of_time():
+    rate = 8000
+    t = np.arange(4000) / rate
+    rising = np.sin(2 * np.pi * (300 + 2500 * t) * t).astype(np.float32)
+    frames = audio.mel_frames(rising, rate)
+    assert frames.shape == (30, 30) and frames.dtype == np.float32
+    assert np.allclose(frames.sum(0)[3:20], 1, atol=1e-4)  # each band over time
+    peaks = frames[:, 3:20].argmax(0)
+    assert (np.diff(peaks) >= 0).all() and peaks[-1] > peaks[0] + 10
+    assert audio.mel_frames(rising[:100], rate).shape == (30, 30)  # shorter than 30 real windows
+
+
+def test_mfcc_steps_pad_and_cut():
+    noise = np.random.default_rng(0).standard_normal(16000 * 10).astype(np.float32)
+    short, cut = audio.mfcc_steps(noise[:16000], 16000), audio.mfcc_steps(noise, 16000)
+    assert short.shape == cut.shape == (20, 520)
+    assert (short[3:] == 0).all() and (short[:2] != 0).all() and (cut[-1] != 0).all()  # 101 frames of 800
+
+
+def test_fsdd_views_and_splits(root):
+    for speaker in ("ann", "bob", "cyd"):
+        for digit in range(10):
+            write_wave(root / "FSDD/recordings" / f"{digit}_{speaker}_0.wav", 0.3, pitch=200 + 50 * digit)
+    base = datasets.load("tidigits")
+    assert base.passport.source == "open set" and "in place of TIDigits" in base.passport.dataset
+    assert base.train_x.shape == (21, 30, 30) and len(base.test_y) == 9 and base.time_steps == 30
+    band, flat = datasets.load("tidigits", time_axis="band"), datasets.load("tidigits", form="spectrogram")
+    assert torch.equal(band.train_x, base.train_x.transpose(1, 2)) and flat.encoding == "direct"
+    assert flat.input_shape == (900,) and torch.equal(flat.train_x, base.train_x.flatten(1))
+    held_out = datasets.load("tidigits", split="speaker")
+    assert (len(held_out.train_y), len(held_out.test_y)) == (20, 10)
+    before = datasets.identify("tidigits")
+    write_wave(root / "FSDD/recordings/0_ann_0.wav", 0.31)
+    assert datasets.identify("tidigits") != before
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text"])
+def test_damaged_recordings_are_named(root, damage):
+    path = root / "FSDD/recordings/3_ann_0.wav"
+    write_wave(path)
+    path.write_bytes({"cut": path.read_bytes()[:500], "empty": b"", "text": b"hello"}[damage])
+    with pytest.raises(ValueError, match="3_ann_0.wav: expected"):
+        datasets.load("tidigits")
+
+
+def test_the_users_tidigits(root):
+    for speaker in ("AE", "AF"):
+        for name in ("ZA", "1A", "1B", "OA", "12A"):
+            write_sphere(root / "TIDigits/TRAIN/MAN" / speaker / f"{name}.WAV")
+    loaded = datasets.load("tidigits")
+    assert (
+        loaded.passport.dataset == "TIDigits"
+        and loaded.passport.source == "part"
+        and "6,520" in loaded.passport.note
+    )
+    assert sorted([*loaded.train_y.tolist(), *loaded.test_y.tolist()]) == [
+        0,
+        0,
+        1,
+        1,
+        1,
+        1,
+    ]  # no "oh", no digit strings
+    write_sphere(root / "TIDigits/TRAIN/MAN/AE/2A.WAV", missing=10)
+    with pytest.raises(ValueError, match="2A.WAV.*cut short"):
+        datasets.load("tidigits")
+    write_sphere(root / "TIDigits/TRAIN/MAN/AE/2A.WAV", coding="pcm,embedded-shorten-v2.00")
+    with pytest.raises(ValueError, match="2A.WAV.*sph2pipe"):
+        datasets.load("tidigits")
+
+
+def test_timit_layouts_in_order(root):
+    for region, speaker in ((1, "fvmh0"), (1, "mcpm0"), (7, "fblv0"), (8, "mbcg0")):
+        write_wave(root / "nltk_data/corpora/timit" / f"dr{region}-{speaker}" / "sa1.wav", 0.5, 16000)
+    sample = datasets.load("timit")
+    assert (
+        sample.passport.source == "part"
+        and sorted(sample.test_y.tolist()) == [0, 1]
+        and len(sample.train_y) == 2
+    )
+    folder = root / "LibriSpeechGender"
+    rows = [
+        ("a.wav", 1, "F", "train-clean-100"),
+        ("b.wav", 2, "M", "train-clean-100"),
+        ("c.wav", 3, "M", "test-other"),
+    ]
+    for row in rows:
+        write_wave(folder / "clips" / row[0], 0.5, 16000)
+    table = "file,speaker,gender,subset\n" + "".join(",".join(map(str, r)) + "\n" for r in rows)
+    (folder / "clips.csv").write_text(table)
+    libri = datasets.load("timit")
+    assert (
+        libri.passport.source == "open set"
+        and libri.train_y.tolist() == [0, 1]
+        and libri.test_y.tolist() == [1]
+    )
+    (folder / "clips.csv").write_text(table + "d.wav,4,F,test-other\n")
+    with pytest.raises(ValueError, match="d.wav"):
+        datasets.load("timit")
+    for split, speaker in (("TRAIN", "FCJF0"), ("TEST", "MDAB0")):
+        write_sphere(root / "TIMIT" / split / "DR1" / speaker / "SA1.WAV", rate=16000)
+    own = datasets.load("timit")
+    assert own.passport.dataset == "TIMIT" and (own.train_y.tolist(), own.test_y.tolist()) == ([0], [1])
+
+
+# ---------------------------------------------------------------- stand-ins
+def linear_accuracy(train_x, train_y, test_x, test_y):
+    from sklearn.linear_model import RidgeClassifier
+
+    flat = [np.asarray(x, np.float32).reshape(len(x), -1) for x in (train_x, test_x)]
+    return RidgeClassifier(alpha=float(flat[0].var() * 50)).fit(flat[0], train_y).score(flat[1], test_y)
+
+
+@pytest.mark.parametrize("make", [standins.garments, standins.shapes])
+def test_rendered_pictures_are_learnable_not_trivial_and_repeatable(make):
+    d, again = make(500, 100), make(500, 100)
+    assert all(torch.equal(d[k], again[k]) for k in d)
+    assert d["train_x"].dtype == torch.uint8 and torch.bincount(d["train_y"]).tolist() == [50] * 10
+    assert 0.2 < linear_accuracy(d["train_x"], d["train_y"], d["test_x"], d["test_y"]) < 0.95
+
+
+def test_synthesised_digits_need_time(monkeypatch):
+    few = standins_speech.digits(4, 2)
+    assert all(np.array_equal(a, b) for a, b in zip(few[1], standins_speech.digits(4, 2)[1], strict=True))
+    monkeypatch.setattr(standins_speech, "digits", few_digits := lambda: standins_speech_digits(8, 5))
+    source = speech._synthesised(few_digits, audio.mel_frames, speech._split_digits, "Synthesised", "")
+    options = {"split": "random", "form": "sequence", "time_axis": "time"}
+    train, test = source.read(source.locate("mdn", options), "mdn", options)
+    assert 0.4 < linear_accuracy(train.x, train.y, test.x, test.y) < 0.99
+    assert (
+        linear_accuracy(train.x.mean(1), train.y, test.x.mean(1), test.y) < 0.3
+    )  # nothing is left without order
+
+
+standins_speech_digits = standins_speech.digits
+
+
+def test_women_and_men_alternate():
+    rate, clips, labels, speakers = standins_speech.genders(4, 2)
+    assert rate > 8000 and labels == [0, 0, 1, 1, 0, 0, 1, 1] and speakers == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert all(len(c) > rate // 2 and np.isfinite(c).all() for c in clips)
+
+
+def test_pronouncing_dictionary_standin():
+    loaded = datasets.load("nettalk", train=500)
+    assert loaded.passport.dataset == "CMU Pronouncing Dictionary, stand-in for NETtalk"
+    assert (
+        loaded.train_x.shape == (500, 189) and len(loaded.test_y) == 500 and 3 <= loaded.train_y.sum(1).min()
+    )
+    assert loaded.train_y.sum(1).max() <= 6
+
+
+def test_digits_standin_and_an_unwritable_root(root):
+    (root / "cache").write_text("in the way")  # nothing can be cached there
+    first, second = datasets.load("mnist", source="stand-in"), datasets.load("mnist")
+    assert first.passport.checksum == second.passport.checksum and first.passport.train_samples == 1437
+
+
+def test_a_damaged_cache_is_made_again(root):
+    made = []
+
+    def make():
+        made.append(1)
+        return {"x": torch.arange(3)}
+
+    for _ in range(2):
+        assert cache.tensors({"what": "t"}, make)["x"].tolist() == [0, 1, 2]
+    assert len(made) == 1
+    next((root / "cache").glob("t-*.pt")).write_bytes(b"junk")
+    assert cache.tensors({"what": "t"}, make)["x"].tolist() == [0, 1, 2] and len(made) == 2

@@ -1,0 +1,205 @@
+"""Runs are values: hashed, recorded once, resumed, read back by any chapter, the same over one or two
+processes.
+"""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from snnlib import experiments, neurons, training
+from snnlib.experiments import Run
+
+CONV = "c4k3s1-BN-PLIF-MPk2s2-DP-FC20-PLIF-DP-FC100-PLIF-APk10s10"
+BASE = Run(
+    paper="mdn",
+    task="quarters",
+    data="stand-in:0123456789ab",
+    network="mlp-12",
+    neuron="1st-order",
+    seed=0,
+    epochs=2,
+    batch_size=20,
+    learning_rate=1e-2,
+    time_steps=6,
+    schedule="step50",
+    train_samples=60,
+    test_samples=40,
+)
+PLIF = dataclasses.replace(
+    BASE, paper="plif", network=CONV, neuron="PLIF", tau=2.0, time_steps=4, schedule="cosine64"
+)
+
+
+@pytest.fixture(autouse=True)
+def small_world(quarters, monkeypatch):
+    monkeypatch.setitem(experiments.estimates.SAMPLES, "quarters", (120, 60))
+
+
+def test_every_field_changes_the_hash():
+    changed = {
+        "paper": "plif",
+        "task": "mnist",
+        "data": "official:ab",
+        "network": "mlp-13",
+        "neuron": "2-FS",
+        "seed": 1,
+        "epochs": 3,
+        "batch_size": 21,
+        "learning_rate": 2e-2,
+        "time_steps": 7,
+        "schedule": "cosine64",
+        "theta": (1.0, 2.0, 3.0, 4.0),
+        "theta_learning_rate": 1.0,
+        "tau": 2.0,
+        "train_samples": 61,
+        "test_samples": 41,
+        "validation": 0.15,
+        "task_options": (("split", "speaker"),),
+    }
+    assert set(changed) == {field.name for field in dataclasses.fields(Run)}
+    hashes = {dataclasses.replace(BASE, **{name: value}).hash for name, value in changed.items()}
+    assert len(hashes) == len(changed) and BASE.hash not in hashes
+    assert dataclasses.replace(BASE).hash == BASE.hash
+
+
+def test_records_are_written_once_and_read_in_order(results_in, monkeypatch):
+    runs = [dataclasses.replace(BASE, seed=seed) for seed in (1, 0)]
+    records = experiments.run([*runs, runs[0]], "test", workers=1, progress=False)
+    assert [record["seed"] for record in records] == [1, 0, 1]
+    first = records[0]
+    assert first["dataset"] == "Bright quarters" and first["source"] == "stand-in"
+    assert first["train_samples"] == 60 and first["test_samples"] == 40
+    assert first["accuracy_best"] == max(epoch["test_accuracy"] for epoch in first["curve"][1:])
+    assert (
+        first["accuracy_last"] == first["curve"][-1]["test_accuracy"] and first["accuracy_validated"] is None
+    )
+    assert len(first["spike_rates"]) == 2 and first["seconds"] > 0 and first["checksum"] and first["commit"]
+    assert not list((results_in / "test" / "runs").glob("*.ckpt"))
+    assert not list((results_in / "test" / "runs").glob("*.partial.json"))
+    monkeypatch.setattr(experiments, "train_one", lambda *_: pytest.fail("a finished run was trained again"))
+    assert experiments.run(runs, "test", workers=1) == records[:2]
+
+
+def test_two_processes_give_the_numbers_of_one(results_in):
+    """Also: what a fresh process needs is in the run itself (the data set here is registered by the tests
+    alone).
+    """
+    runs = [
+        dataclasses.replace(
+            BASE,
+            task="mnist",
+            data="any",
+            seed=seed,
+            train_samples=40,
+            test_samples=40,
+            epochs=1,
+            task_options=(("source", "stand-in"),),
+        )
+        for seed in (0, 1)
+    ]
+    one = experiments.run(runs, "one", workers=1, progress=False)
+    two = experiments.run(runs, "two", workers=2, progress=False)
+    for a, b in zip(one, two, strict=True):
+        assert [epoch["train_loss"] for epoch in a["curve"]] == [epoch["train_loss"] for epoch in b["curve"]]
+        assert a["accuracy_last"] == b["accuracy_last"] and a["checksum"] == b["checksum"]
+
+
+def test_missing_runs_without_training_are_named(results_in):
+    with pytest.raises(FileNotFoundError, match="1 of 1 runs are not recorded for profile 'test'.*make"):
+        experiments.run([BASE], "test", train=False)
+
+
+def test_a_damaged_record_says_what_to_do(results_in):
+    store = results_in / "test" / "runs"
+    store.mkdir(parents=True)
+    (store / f"{BASE.hash}.json").write_text("{half a rec")
+    with pytest.raises(ValueError, match="is damaged.*delete it"):
+        experiments.run([BASE], "test")
+
+
+def test_an_interrupted_run_goes_on(results_in, monkeypatch):
+    store = results_in / "test" / "runs"
+    real = experiments._record
+    monkeypatch.setattr(experiments, "_record", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        experiments.train_one(BASE, store)
+    assert (store / f"{BASE.hash}.ckpt").exists() and not (store / f"{BASE.hash}.json").exists()
+    plan = experiments.plan([BASE], "test")
+    assert plan.epochs_done.tolist() == [2] and not plan.recorded.any()
+    monkeypatch.setattr(experiments, "_record", real)
+    monkeypatch.setattr(
+        experiments.training, "_train_epoch", lambda *_: pytest.fail("an epoch was trained again")
+    )
+    assert experiments.run([BASE], "test", workers=1, progress=False)[0]["accuracy_last"] >= 0
+
+
+def test_plan_before_and_after(results_in):
+    runs = [BASE, dataclasses.replace(BASE, seed=1), BASE]
+    before = experiments.plan(runs, "test")
+    assert len(before) == 2 and not before.recorded.any() and (before.seconds > 0).all()
+    experiments.run(runs[:1], "test", workers=1, progress=False)
+    after = experiments.plan(runs, "test").set_index("hash")
+    assert after.recorded[BASE.hash] and after.seconds[BASE.hash] == 0 and after.recorded.sum() == 1
+
+
+def test_reference_records_are_found(results_in, tmp_path, monkeypatch):
+    (record,) = experiments.run([BASE], "test", workers=1, progress=False)
+    folder = tmp_path / "reference_runs"
+    folder.mkdir()
+    (folder / "some.jsonl").write_text(json.dumps(record) + "\n")
+    monkeypatch.setattr(experiments.paths, "REFERENCE_RUNS", folder)
+    experiments._reference_records.cache_clear()
+    try:
+        assert experiments.run([BASE], "another profile", train=False) == [record]
+    finally:
+        monkeypatch.undo()
+        experiments._reference_records.cache_clear()
+
+
+def test_seed_0_keeps_its_weights(results_in):
+    (record,) = experiments.run([PLIF], "test", workers=1, progress=False)
+    assert len(record["tau"]) == 3 and len(record["tau"][0]) == 3 and len(record["w_over_tau"]) == 3
+    assert record["pooling"] == "max"
+    block = experiments.trained(PLIF, "test")
+    assert block[1].tau.item() == pytest.approx(record["tau"][-1][0], rel=1e-5)
+    assert block(torch.rand(4, 2, 1, 8, 8)).shape == (4, 2, 4, 8, 8)
+    (results_in / "test" / "runs" / f"{PLIF.hash}.pt").unlink()
+    with pytest.raises(FileNotFoundError, match="delete"):
+        experiments.trained(PLIF, "test")
+
+
+def test_mdn_runs_keep_the_whole_network_of_seed_0(results_in):
+    runs = [dataclasses.replace(BASE, seed=seed) for seed in (0, 1)]
+    records = experiments.run(runs, "test", workers=1, progress=False)
+    network, task = experiments.trained(runs[0], "test"), experiments._task("quarters", "mdn", 60, 40, ())
+    again = training.evaluate(network, task, task.test_x, task.test_y, 0, 20)[0]
+    assert again == records[0]["accuracy_last"]
+    with pytest.raises(FileNotFoundError, match="seed 0 only"):
+        experiments.trained(runs[1], "test")
+
+
+def test_validation_picks_the_reported_epoch(results_in):
+    (record,) = experiments.run(
+        [dataclasses.replace(BASE, validation=0.15, epochs=4)], "test", workers=1, progress=False
+    )
+    best = max(record["curve"][1:], key=lambda epoch: epoch["validation_accuracy"])
+    assert record["accuracy_validated"] == best["test_accuracy"]
+
+
+def test_neuron_factory_and_bad_runs():
+    def made(**changes):
+        return experiments.neuron_factory(dataclasses.replace(BASE, **changes))(7)
+
+    assert isinstance(made(), neurons.FirstOrder)
+    assert made(neuron="2-FS", theta=neurons.PRESETS["2-FS"]).theta_a.item() == pytest.approx(0.06)
+    learned = made(neuron="learned", theta=(0.02, 0.2, 0.0, 0.08))
+    assert learned.theta_d.shape == (7,) and learned.theta_d.requires_grad
+    assert made(neuron="LIF", tau=16.0).tau == 16.0 and made(
+        neuron="PLIF", tau=16.0
+    ).tau.item() == pytest.approx(16)
+    with pytest.raises(ValueError, match="Unknown neuron 'HH'"):
+        made(neuron="HH")
+    with pytest.raises(ValueError, match="at least one epoch"):
+        dataclasses.replace(BASE, epochs=0)
