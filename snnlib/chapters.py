@@ -108,8 +108,11 @@ def run(
     return failures
 
 
-def plan(chapters, profile: str, overrides: dict[str, str], folder: Path = parameters.NOTEBOOKS) -> None:
+def plan(
+    chapters, profile: str, overrides: dict[str, str], workers: int = 0, folder: Path = parameters.NOTEBOOKS
+) -> None:
     """Print for each chapter its runs, how many are recorded and an estimate for the rest; train nothing."""
+    workers = workers or os.cpu_count() or 1
     plans, total, seen = _resolve(chapters, profile, overrides, folder), 0.0, set()
     for chapter, (_, complete) in plans.items():
         needed = [run for run in runs_of(chapter, complete) if run not in seen]  # chapters share runs
@@ -120,11 +123,12 @@ def plan(chapters, profile: str, overrides: dict[str, str], folder: Path = param
         from snnlib import experiments
 
         table = experiments.plan(needed, profile)
-        done, seconds = table["recorded"].sum(), float(table["seconds"].sum())  # a recorded run has 0 s left
+        # A recorded run has 0 s left.
+        done, seconds = table["recorded"].sum(), table["seconds"].sum() / workers
         total += seconds
         print(f"{chapter}: {len(table)} runs, {done} recorded, about {_duration(seconds)} for the rest")
-        print(table.to_string(index=False) + "\n")
-    print(f"profile {profile}: about {_duration(total)} of training in all")
+        print(table.round({"seconds": 0}).to_string(index=False) + "\n")
+    print(f"profile {profile}: about {_duration(total)} of training in all, {workers} runs at a time")
 
 
 def _resolve(chapters, profile, overrides, folder):
@@ -200,7 +204,7 @@ def main(arguments=None) -> int:
         chapters = sorted({ledger.find(name) for name in names})
         overrides = dict(options.overrides)
         if options.command == "plan":
-            plan(chapters, options.profile, overrides)
+            plan(chapters, options.profile, overrides, options.workers)
             return 0
         return min(1, run(chapters, options.profile, overrides, options.workers))
     except (ValueError, FileNotFoundError) as error:
