@@ -68,7 +68,7 @@ lint: env  ## ruff over library and notebooks
 lab: env  ## open JupyterLab on the notebooks
 	@$(PY) -m jupyterlab notebooks
 
-publish: env  ## copy the outputs of the executed quick chapters into notebooks/ for reading on the web
+publish: env  ## put the outputs of the executed quick chapters into notebooks/ and its main tables into README.md
 	@$(PY) -m snnlib.chapters publish
 
 clean:  ## remove results and caches; keeps data, .venv and, unless you say yes, the paper profile's results

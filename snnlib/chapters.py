@@ -198,7 +198,11 @@ def main(arguments=None) -> int:
             from snnlib import publishing
 
             if options.command == "publish":
-                return publishing.publish()
+                from snnlib import readme
+
+                status = publishing.publish()
+                readme.write("quick")
+                return status
             return publishing.check(options.artefacts)
         names = ledger.CHAPTERS if "all" in options.chapters else options.chapters
         chapters = sorted({ledger.find(name) for name in names})
