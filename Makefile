@@ -31,7 +31,7 @@ env:  ## use the active Python if it has everything, otherwise install requireme
 
 all: env data  ## everything: environment, data, chapters 01 to 05, report
 	@trap 'exit 130' INT; status=0; $(PY) -m snnlib.chapters run all --profile $(PROFILE) $(ARGS) || status=$$?; \
-	[ $$status -eq 130 ] && exit 130; \
+	[ $$status -ge 2 ] && exit $$status; \
 	$(PY) -m snnlib.report --profile $(PROFILE) && exit $$status
 
 01 02 03 04 05: env results/.data  ## one chapter (trains what it lacks), e.g. make 03 PROFILE=smoke ARGS="-p seeds 3"

@@ -156,7 +156,10 @@ class Paired:
 
 
 def paired(a, b, confidence: float = 0.95) -> Paired:
-    """Compare a and b seed by seed; NaN interval and p for one pair, a point interval for equal differences.
+    """Compare a and b seed by seed.
+
+    Interval and p are NaN for one pair, and where all differences are equal: accuracies on few test
+    samples come in coarse steps, and a tie of two seeds must not pass for certainty.
 
     Raises ValueError where lengths differ: pairs must share their seed.
     """
@@ -164,11 +167,10 @@ def paired(a, b, confidence: float = 0.95) -> Paired:
     if len(a) != len(b):
         raise ValueError(f"A paired test needs as many values on both sides, got {len(a)} and {len(b)}.")
     gap = summarise(a - b, confidence)
-    if gap.sd == 0:
-        p = 1.0 if gap.mean == 0 else 0.0
-    else:
-        t = abs(gap.mean) / (gap.sd / math.sqrt(gap.n))
-        p = math.nan if gap.n == 1 else float(2 * stats.t.sf(t, gap.n - 1))
+    if gap.n == 1 or gap.sd <= 1e-9 * max(1.0, abs(gap.mean)):
+        return Paired(gap.mean, math.nan, math.nan, math.nan, gap.n)
+    t = abs(gap.mean) / (gap.sd / math.sqrt(gap.n))
+    p = float(2 * stats.t.sf(t, gap.n - 1))
     return Paired(gap.mean, gap.mean - gap.half_width, gap.mean + gap.half_width, p, gap.n)
 
 

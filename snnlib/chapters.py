@@ -48,6 +48,7 @@ def execute(notebook: Path, output: Path, injected: dict) -> None:
     from papermill.exceptions import PapermillExecutionError
 
     output.parent.mkdir(parents=True, exist_ok=True)
+    output.unlink(missing_ok=True)  # an older copy must not pass for the result of this run
     temporary = output.with_name(f".{output.stem}.{os.getpid()}.ipynb")
     failed = output.with_name(f"{output.stem}.failed.ipynb")
     try:
@@ -67,7 +68,6 @@ def execute(notebook: Path, output: Path, injected: dict) -> None:
         failed.unlink(missing_ok=True)
     except PapermillExecutionError as error:
         os.replace(temporary, failed)
-        output.unlink(missing_ok=True)  # an older copy would pass for the result of this run
         lines = "\n    ".join(str(error.evalue).splitlines()[-6:])
         raise ChapterFailed(
             f"{notebook.stem} stopped in cell {error.cell_index}: {error.ename}: {lines}\n"
@@ -88,7 +88,7 @@ def run(
     chapters, profile: str, overrides: dict[str, str], workers: int, folder: Path = parameters.NOTEBOOKS
 ) -> int:
     """Train what is missing and execute the chapters in turn; returns the number of chapters that failed."""
-    plans = _resolve(chapters, profile, overrides, folder)
+    plans = _with_generation(_resolve(chapters, profile, overrides, folder), profile, folder)
     failures = 0
     for position, (chapter, (injected, complete)) in enumerate(plans.items(), start=1):
         started = time.monotonic()
@@ -98,13 +98,14 @@ def run(
             if needed:
                 from snnlib import experiments
 
-                experiments.run(needed, profile=profile, workers=workers)
+                experiments.run(needed, profile=profile, workers=workers or complete.get("workers", 0))
+            _remove_artefacts(chapter, profile)  # what an earlier run left must not pass for this one's
             output = paths.results(profile) / "notebooks" / f"{chapter}.ipynb"
             execute(folder / f"{chapter}.ipynb", output, injected)
             print(f"      {time.monotonic() - started:.0f} s, {_short(output)}", flush=True)
-        except (ChapterFailed, ValueError, OSError) as error:  # the other chapters do not depend on this one
+        except Exception as error:  # the other chapters do not depend on this one
             failures += 1
-            print(f"      {error}{_place(error)}", file=sys.stderr, flush=True)
+            print(f"      {_sentence(error)}{_place(error)}", file=sys.stderr, flush=True)
     return failures
 
 
@@ -115,7 +116,11 @@ def plan(
     workers = workers or os.cpu_count() or 1
     plans, total, seen = _resolve(chapters, profile, overrides, folder), 0.0, set()
     for chapter, (_, complete) in plans.items():
-        needed = [run for run in runs_of(chapter, complete) if run not in seen]  # chapters share runs
+        try:
+            needed = [run for run in runs_of(chapter, complete) if run not in seen]  # chapters share runs
+        except FileNotFoundError as error:  # its neurons are another chapter's result
+            print(f"{chapter}: not known yet. {error}\n")
+            continue
         seen.update(needed)
         if not needed:
             print(f"{chapter}: no runs of its own\n")
@@ -129,6 +134,17 @@ def plan(
         print(f"{chapter}: {len(table)} runs, {done} recorded, about {_duration(seconds)} for the rest")
         print(table.round({"seconds": 0}).to_string(index=False) + "\n")
     print(f"profile {profile}: about {_duration(total)} of training in all, {workers} runs at a time")
+
+
+def _with_generation(plans, profile, folder):
+    """The plans, chapter 02 first if another one uses the neurons that it generates and has not made yet."""
+    source = "02_mdn_generation"
+    wanted = any(complete.get("neuron_source") == "generated" for _, complete in plans.values())
+    made = (paths.results(profile) / "tables" / "mdn_table2.csv").exists()
+    if not wanted or made or source in plans:
+        return plans
+    print(f"{source} comes first: the neurons are generated there")
+    return {source: parameters.resolve(source, profile, {}, folder)} | plans
 
 
 def _resolve(chapters, profile, overrides, folder):
@@ -145,6 +161,24 @@ def _resolve(chapters, profile, overrides, folder):
         }
         plans[chapter] = parameters.resolve(chapter, profile, own, folder)
     return plans
+
+
+def _remove_artefacts(chapter, profile):
+    for kind, stems in (("figures", ledger.FIGURES[chapter]), ("tables", ledger.TABLES[chapter])):
+        for stem in stems:
+            for path in (paths.results(profile) / kind).glob(f"{stem}.*"):
+                path.unlink()
+
+
+def _sentence(error):
+    """What to tell of an error: our own sentences as they are, a library's with its type."""
+    if type(error).__name__ == "TerminatedWorkerError":
+        return (
+            "A training process was killed, often for lack of memory; the same command goes on where it was, "
+            "with less memory under `--workers 1`."
+        )
+    known = isinstance(error, ChapterFailed | ValueError | OSError)
+    return str(error) if known else f"{type(error).__name__}: {(str(error).splitlines() or [''])[-1]}"
 
 
 def _place(error):
@@ -207,6 +241,10 @@ def main(arguments=None) -> int:
         names = ledger.CHAPTERS if "all" in options.chapters else options.chapters
         chapters = sorted({ledger.find(name) for name in names})
         overrides = dict(options.overrides)
+        if options.workers < 0:
+            raise ValueError(f"--workers is {options.workers}; it must be 0 (one per core) or more.")
+        if not paths.DATA.exists():
+            print(f"The data root {paths.DATA} does not exist: packages and stand-ins are used.")
         if options.command == "plan":
             plan(chapters, options.profile, overrides, options.workers)
             return 0

@@ -67,8 +67,10 @@ def make_venv(root):
     python, done, unfinished = venv / "bin" / "python", venv / ".complete", venv / ".unfinished"
     if done.exists() and done.read_text() == stamp(root) and python.exists():
         return python
-    moved = done.exists() and done.read_text().splitlines()[0] != str(root)
+    moved = done.exists() and done.read_text().splitlines()[:1] != [str(root)]
     if unfinished.exists() or moved:
+        if Path(sys.prefix).resolve() == venv.resolve():
+            raise SystemExit("make env: .venv is half installed or moved, and active; `deactivate` it first.")
         print(f"make env: .venv {'was made elsewhere' if moved else 'is half installed'}; starting it afresh")
         shutil.rmtree(venv)
     done.unlink(missing_ok=True)
@@ -80,6 +82,10 @@ def make_venv(root):
             "python3 could not make a virtual environment (see above); Debian has it in python3-venv.",
         )
     unfinished.touch()
+    _call(
+        [str(python), "-c", f"import pip, sys; sys.exit(sys.version_info < {OLDEST})"],
+        "the .venv that is there has no pip or a Python older than 3.11; remove it and run this again.",
+    )
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
     pip += [] if sys.stdout.isatty() else ["--quiet"]  # a terminal gets pip's progress bars, a log does not
     _call(

@@ -2,11 +2,12 @@
 repeated.
 
 ``run(runs, profile)`` returns one record per run, training those that are missing: over processes with
-joblib (any joblib backend, a cluster by name too: ``with joblib.parallel_config(backend=...)``), one CPU
-thread each, so that the numbers do not depend on how many run side by side. Records are JSON, written in
+joblib (any backend of processes, a cluster by name too: ``with joblib.parallel_config(backend=...)``), one
+CPU thread each, so that the numbers do not depend on how many run side by side. Records are JSON, written in
 one step; a run that was cut off goes on after its last whole epoch.
 """
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -23,6 +24,9 @@ from torch import nn
 from snnlib import datasets, estimates, files, networks, neurons, paths, training
 from snnlib.progress import follow
 from snnlib.provenance import commit, versions
+
+CODE = 1
+"""Raise it when a change to neurons, networks or training changes numbers: it is part of every run."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Run:
     test_samples: int = 0
     validation: float = 0.0
     task_options: tuple[tuple[str, object], ...] = ()
+    code: int = CODE
 
     def __post_init__(self):
         if self.epochs < 1:
@@ -146,7 +151,8 @@ def train_one(r: Run, store: Path) -> dict:
     """
     torch.set_num_threads(1)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    task = _task(r.task, r.paper, r.train_samples, r.test_samples, r.task_options)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    task = _task(r)
     network = build(r, task)
     partial, checkpoint = store / f"{r.hash}.partial.json", store / f"{r.hash}.ckpt"
     history = training.fit(
@@ -209,7 +215,7 @@ def trained(r: Run, profile: str) -> nn.Sequential:
             f"The weights {path.name} of '{r.title}' are missing (they are kept for seed 0 only); delete "
             f"{path.with_suffix('.json').name} beside them and run again to train them anew."
         )
-    network = _kept(r, build(r, _task(r.task, r.paper, r.train_samples, r.test_samples, r.task_options)))
+    network = _kept(r, build(r, _task(r)))
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return network.eval()
 
@@ -219,8 +225,19 @@ def _kept(r: Run, network: nn.Sequential) -> nn.Sequential:
     return network if r.paper == "mdn" else network[:2]
 
 
+def _task(r: Run) -> datasets.Task:
+    """The run's data, if they are still what the run was planned for."""
+    found = datasets.identify(r.task, paper=r.paper, **dict(r.task_options))
+    if found != r.data:
+        raise ValueError(
+            f"The data of {r.task} have changed since the run was planned ({r.data}, now "
+            f"{found}); start again."
+        )
+    return _load(r.task, r.paper, r.data, r.train_samples, r.test_samples, r.task_options)
+
+
 @functools.lru_cache(maxsize=2)
-def _task(name: str, paper: str, train: int, test: int, options: tuple) -> datasets.Task:
+def _load(name: str, paper: str, data: str, train: int, test: int, options: tuple) -> datasets.Task:
     return datasets.load(name, paper=paper, train=train or None, test=test or None, **dict(options))
 
 
@@ -270,9 +287,10 @@ def _record(r: Run, task: datasets.Task, history: list[dict], device: str) -> di
 def _speed(profile: str) -> float:
     """Measured over estimated seconds of this profile's own records."""
     ratios = []
-    for path in list(_store(profile).glob("*[0-9a-f].json"))[:50]:
-        record = json.loads(path.read_text())
-        ratios.append(record["seconds"] / estimates.seconds(_from_config(record["config"])))
+    for path in list(_store(profile).glob("[0-9a-f]*[0-9a-f].json"))[:50]:
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # a damaged or an older record
+            record = json.loads(path.read_text())
+            ratios.append(record["seconds"] / estimates.seconds(_from_config(record["config"])))
     return float(pd.Series(ratios).median()) if ratios else 1.0
 
 
@@ -283,8 +301,10 @@ def _from_config(config: dict) -> Run:
 
 
 def _partial(store: Path, r: Run) -> list:
-    path = store / f"{r.hash}.partial.json"
-    return json.loads(path.read_text()) if path.exists() else []
+    try:
+        return json.loads((store / f"{r.hash}.partial.json").read_text())
+    except (OSError, ValueError):
+        return []
 
 
 def _store(profile: str) -> Path:

@@ -1,6 +1,7 @@
 """Files that are either whole or not there."""
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable
@@ -23,6 +24,14 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
 
 
 def write_json(path: Path, value) -> Path:
-    return write_atomically(
-        path, lambda temporary: temporary.write_text(json.dumps(value, allow_nan=False) + "\n")
-    )
+    """JSON knows no infinities: a number that is not finite (a diverged run) becomes null."""
+    text = json.dumps(_finite(value), allow_nan=False) + "\n"
+    return write_atomically(path, lambda temporary: temporary.write_text(text))
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -16,12 +16,11 @@ MDN_TASKS = ("mnist", "fashion_mnist", "nettalk", "cifar10", "tidigits", "timit"
 META_NEURONS = ("2-FS", "2-RS", "2-SDS", "2-WDS", "1st-order")
 INITIAL_THETA = (0.02, 0.2, 0.0, 0.08)  # MDN, Sec. 4.2
 PLIF_DATASETS = ("fashion_mnist", "cifar10", "cifar10_dvs", "dvs128_gesture")
-VARIANTS = (
-    ("PLIF", 2.0, "max"),
-    ("LIF", 2.0, "max"),
-    ("PLIF", 16.0, "max"),
-    ("LIF", 16.0, "max"),
-    ("PLIF", 2.0, "average"),
+VARIANTS = tuple(
+    (neuron, tau, pooling)
+    for pooling in ("max", "average")
+    for tau in (2.0, 16.0)
+    for neuron in ("PLIF", "LIF")
 )
 PAPER_EPOCHS_PLIF = 1024  # supplement 6 and the authors' implementation
 
@@ -269,12 +268,13 @@ def chapter_05(
     event_resolution: int,
     event_time_steps: int,
 ) -> list[Run]:
-    """PLIF at tau 2 with max- and with average-pooling on ``data`` (PLIF, Table 5); the former are chapter
-    04's runs.
+    """PLIF and LIF at tau 2 and 16, with max- and with average-pooling, on ``data``.
+
+    PLIF's Table 5 has PLIF at tau 2 alone. The runs with max-pooling are chapter 04's.
     """
     return ablation(
         data,
-        (VARIANTS[0], VARIANTS[4]),
+        VARIANTS,
         seeds,
         epochs=epochs,
         train_samples=train_samples,
@@ -301,8 +301,23 @@ def for_chapter(stem: str, parameters: dict) -> list[Run]:
     grid = CHAPTERS.get(stem)
     if grid is None:
         return []
+    _check(stem, parameters)
     takes = inspect.signature(grid).parameters
     chosen = {name: value for name, value in parameters.items() if name in takes}
     if parameters.get("neuron_source") == "generated":
         chosen["thetas"] = meta_neurons.generated_thetas(parameters["profile"])
     return list(dict.fromkeys(grid(**chosen)))
+
+
+def _check(stem: str, parameters: dict) -> None:
+    """Refuse, before anything starts, values that no grid can be made of."""
+    if parameters.get("seeds", 1) < 1:
+        raise ValueError(f"{stem}: seeds is {parameters['seeds']}; at least one is needed.")
+    if parameters.get("neuron_source", "published") not in ("published", "generated"):
+        source = parameters["neuron_source"]
+        raise ValueError(f"{stem}: neuron_source is {source!r}; it must be 'published' or 'generated'.")
+    for name, valid in (("tasks", MDN_TASKS), ("data", PLIF_DATASETS)):
+        unknown = [item for item in parameters.get(name, valid) if item not in valid]
+        if unknown or not parameters.get(name, valid):
+            choice = ", ".join(valid)
+            raise ValueError(f"{stem}: {name} is {parameters[name]}; choose one or more of {choice}.")

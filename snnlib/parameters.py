@@ -116,6 +116,8 @@ def check(values: dict, known: dict[str, Parameter], where: str) -> dict:
         problem = mismatch(value, annotation)
         if problem:
             raise ValueError(f"{where}: {name!r} {problem}.")
+        if isinstance(value, int) and not isinstance(value, bool) and value < 0:
+            raise ValueError(f"{where}: {name!r} is {value}; it must be 0 or more.")
         if annotation == "float":
             value = float(value)
         checked[name] = tuple(value) if annotation.startswith("tuple") else value
@@ -128,7 +130,12 @@ def profile(name: str, folder: Path = NOTEBOOKS) -> dict[str, dict]:
     if not path.exists():
         valid = ", ".join(sorted(other.stem for other in path.parent.glob("*.yaml")))
         raise ValueError(f"There is no profile {name!r}: use one of {valid}.")
-    sections = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    try:
+        sections = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(sections, dict):
+        raise ValueError(f"{path.name} must hold one mapping of parameters for each chapter.")
     for chapter, section in sections.items():
         if chapter not in ledger.CHAPTERS:
             raise ValueError(

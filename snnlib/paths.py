@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA = Path(os.environ.get("SNN_DATA") or ROOT / "data").expanduser().resolve()
+# A relative SNN_DATA counts from ROOT: make, kernels and tests run in different folders.
+DATA = (ROOT / Path(os.environ.get("SNN_DATA") or "data").expanduser()).resolve()
 PUBLISHED = ROOT / "data" / "published"
 REFERENCE_RUNS = ROOT / "data" / "reference_runs"
 

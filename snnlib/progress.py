@@ -33,7 +33,7 @@ def follow(runs: Sequence, store: Path, costs: Sequence[float], visible: bool = 
         bar.set_postfix_str(f"{sum(share == 1 for share in shares)} of {len(runs)} done")
 
     def watch() -> None:
-        while not stop.wait(2):
+        while not stop.wait(2 if sys.stderr.isatty() else 30):  # a log file wants fewer lines
             look()
 
     thread = threading.Thread(target=watch, daemon=True)

@@ -102,10 +102,12 @@ def agreement(contrasts: pd.DataFrame) -> list[str]:
         direction = "same direction" if row.ours * row.published > 0 else "opposite direction"
         if pd.isna(row.published):
             words.append("")
+        elif row.published == 0:
+            words.append("published: no difference")
         elif row.ours == 0:
             words.append("no difference")
         elif pd.isna(row.low):
-            words.append(f"{direction}, one seed")
+            words.append(f"{direction}, " + ("one seed" if row.n == 1 else f"equal in all {row.n} seeds"))
         elif row.low > 0 or row.high < 0:
             words.append(f"{direction}, interval excludes 0")
         else:
@@ -236,7 +238,13 @@ def _side(runs, between, names, value):
     """Seed -> mean of ``value`` over the settings ``names``, for the seeds that all of them have."""
     settings = []
     for name in names:
-        settings.append({run["seed"]: run[value] for run in runs if key(run, between) == name})
+        chosen = [run for run in runs if key(run, between) == name]
+        settings.append({run["seed"]: run[value] for run in chosen})
+        if len(settings[-1]) < len(chosen):
+            raise ValueError(
+                f"Two runs of {between} = {name} share a seed; add what tells them apart to `by`, or choose "
+                "among the records first."
+            )
     seeds = set.intersection(*map(set, settings))
     return {seed: sum(setting[seed] for setting in settings) / len(settings) for seed in seeds}
 

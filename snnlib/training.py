@@ -3,6 +3,7 @@ numbers.
 """
 
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,7 +111,9 @@ def evaluate(
         )  # faster, and nothing in these networks or inputs depends on the batch
     generator = _generator(seed, 0, "evaluate", device)
     scores, rates = [], []
-    for batch in torch.arange(len(y)).split(batch_size):
+    # Where a batch is normalised as a whole, consecutive clips of one speaker must not form one.
+    order = torch.randperm(len(y), generator=_generator(0, 0, "test order"))
+    for batch in order.split(batch_size):
         x_seq = task.batch(x[batch].to(device), generator, train=False)
         with recorded_spikes(network) as spikes:
             output = network(x_seq).mean(0)
@@ -239,4 +242,9 @@ def _generator(seed: int, epoch: int, purpose: str, device: str = "cpu") -> torc
 def _load_checkpoint(checkpoint: Path | None, device: str) -> dict | None:
     if checkpoint is None or not checkpoint.exists():
         return None
-    return torch.load(checkpoint, map_location=device, weights_only=True)
+    try:
+        return torch.load(checkpoint, map_location=device, weights_only=True)
+    except Exception as problem:  # torch raises whatever the broken bytes lead to
+        reason = f"{type(problem).__name__} {problem}".strip()
+        warnings.warn(f"{checkpoint.name} cannot be read ({reason}); its run starts afresh.", stacklevel=2)
+        return None

@@ -152,6 +152,8 @@ def fetch(names: Iterable[str] = (), say: Callable[[str], object] = print) -> di
     if unknown:
         raise ValueError(f"unknown data set {unknown[0]!r}; fetch knows: {', '.join(known)}")
     named = bool(wanted)
+    if not paths.DATA.exists():
+        say(f"The data root {paths.DATA} does not exist yet (SNN_DATA names it, if set).")
     wanted = list(dict.fromkeys(wanted)) or [name for name, d in DOWNLOADS.items() if d.megabytes <= BIG]
     outcome, missing = {}, []
     for name in wanted:
@@ -169,8 +171,10 @@ def fetch(names: Iterable[str] = (), say: Callable[[str], object] = print) -> di
         except (ValueError, OSError, ImportError) as problem:
             outcome[name] = False
             say(f"{name}: {problem}")
+            if named and isinstance(problem, SourceError) and name in DOWNLOADS:
+                missing.append(name)  # asked for by name: what is damaged there is replaced
     answers = probe({name: DOWNLOADS[name].url for name in missing})
-    if missing and not any(answer == "" for answer in answers.values()):
+    if missing and all(answer.startswith("no ") for answer in answers.values()):
         say(f"No network: no answer within {PROBE_SECONDS:.0f} s; going on with packages and stand-ins.")
     for name in missing:
         if answers[name]:

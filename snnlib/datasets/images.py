@@ -63,7 +63,7 @@ def idx_files(folder: Path, name: str, verify_against: str) -> list[Path] | None
             raise SourceError(
                 folder / base,
                 "this file beside the others of the set",
-                f"Run `python -m snnlib.datasets fetch {name}`, or remove the folder.",
+                f"Run `make data SETS={name}`, or remove the folder.",
             )
         digest = cache.file_digest(
             file, "content-sha256", lambda file=file: hashlib.sha256(_idx_bytes(file, name)).hexdigest()
@@ -144,7 +144,7 @@ def _locate_cifar10(paper, options):
             raise SourceError(
                 folder / name,
                 "this file beside the others of the set",
-                "Run `python -m snnlib.datasets fetch cifar10`, or remove the folder.",
+                "Run `make data SETS=cifar10`, or remove the folder.",
             )
     official = {**dict(CIFAR10.train_list), **dict(CIFAR10.test_list), "batches.meta": CIFAR10.meta["md5"]}
     found = {name: cache.file_digest(folder / name, "md5") for name in names}

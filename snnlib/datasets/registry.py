@@ -49,7 +49,7 @@ __all__ = [
     "PAPER_TITLE",
 ]
 
-REMEDY = "Remove it and run `python -m snnlib.datasets fetch {name}`, or pass source='stand-in'."
+REMEDY = "Run `make data SETS={name}` to fetch it again, or remove it and do without."
 
 
 class SourceError(ValueError):
@@ -57,6 +57,10 @@ class SourceError(ValueError):
 
     def __init__(self, path, expected: str, remedy: str):
         super().__init__(f"{path}: expected {expected}. {remedy}")
+        self.path, self.expected, self.remedy = str(path), expected, remedy
+
+    def __reduce__(self):  # so that it comes back whole from a worker process
+        return SourceError, (self.path, self.expected, self.remedy)
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,8 @@ class Source:
 @dataclass(frozen=True)
 class Entry:
     """``options``: name -> tuple of allowed values (first is the default), or ``int`` (None or a positive
-    whole number). The last source must be the stand-in, which is always there."""
+    whole number). The last source must be the stand-in, which is always there. Raise ``version`` when the
+    code that reads the set yields other numbers: it is part of the identity of a run's data."""
 
     name: str
     title: str
@@ -104,6 +109,7 @@ class Entry:
     sources: tuple[Source, ...]
     view: Callable[[str, Mapping], dict]
     options: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 1
 
 
 _ENTRIES: dict[str, Entry] = {}
@@ -168,11 +174,11 @@ def load(
 
 
 def identify(name: str, paper: str | None = None, **options) -> str:
-    """``source:fingerprint`` of what ``load`` would read now. Cheap: decodes nothing."""
+    """``source:fingerprint:version`` of what ``load`` would read now. Cheap: decodes nothing."""
     paper = paper or entry(name).papers[0]
     chosen, options = _checked(name, paper, options)
     _, located = first(chosen, paper, options)
-    return f"{located.source}:{located.fingerprint[:12]}"
+    return f"{located.source}:{located.fingerprint[:12]}:{chosen.version}"
 
 
 def view(name: str, paper: str, **options) -> dict:

@@ -6,6 +6,7 @@ Mel bands for spoken digits (MDN, TIDigits), MFCC for the speaker's gender (TIMI
 from __future__ import annotations
 
 import csv
+import dataclasses
 import hashlib
 import re
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from . import audio, cache, standins_speech
 from .audio import mel_frames, mfcc_steps, read_audio
 from .registry import Entry, Located, Source, SourceError, Split, register
 
-STANDIN = 1  # version of the synthesised speech
+STANDIN = 2  # version of the synthesised speech
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _corpus(find, feature, split, describe) -> Source:
             return None
         folder, clips = found
         return Located(
-            *describe(len(clips)), cache.files_fingerprint(folder, [c.path for c in clips]), payload=clips
+            *describe(len(clips)), _fingerprint(folder, clips), payload=clips
         )
 
     def read(located, paper, options):
@@ -137,6 +138,13 @@ def _corpus(find, feature, split, describe) -> Source:
         )
 
     return Source(locate, read)
+
+
+def _fingerprint(folder: Path, clips: list[Clip]) -> str:
+    """Of the recordings and of what is known about each, labels and split included."""
+    facts = [f"{c.path.name} {dataclasses.astuple(c)[1:]}" for c in clips]
+    content = cache.files_fingerprint(folder, [c.path for c in clips])
+    return hashlib.sha256("\n".join([content, *facts]).encode()).hexdigest()
 
 
 def _synthesised(make_speech, feature, split, dataset: str, note: str) -> Source:
@@ -255,7 +263,7 @@ _DIGIT_OPTIONS = {
     "split": ("random", "speaker"),
     "form": ("sequence", "spectrogram"),  # all 900 values at every step (MDN Table 4, "non-sequential")
 }
-register(Entry("tidigits", "TIDigits", ("mdn",), _DIGIT_SOURCES, _view_digits, _DIGIT_OPTIONS))
+register(Entry("tidigits", "TIDigits", ("mdn",), _DIGIT_SOURCES, _view_digits, _DIGIT_OPTIONS, audio.VERSION))
 
 _GENDER_SOURCES = (
     _corpus(_own_timit, mfcc_steps, _split_given, _licensed("TIMIT", 6300, _LDC % "LDC93S1")),
@@ -266,7 +274,7 @@ _GENDER_SOURCES = (
         mfcc_steps,
         _split_given,
         "Synthesised sentences (eSpeak NG), stand-in for TIMIT",
-        "480 random sentences by 48 synthetic voices, a quarter of the voices held out.",
+        "480 random sentences by 24 synthetic voices, a quarter of the voices held out.",
     ),
 )
-register(Entry("timit", "TIMIT", ("mdn",), _GENDER_SOURCES, _view_gender))
+register(Entry("timit", "TIMIT", ("mdn",), _GENDER_SOURCES, _view_gender, version=audio.VERSION))

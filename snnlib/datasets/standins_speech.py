@@ -54,7 +54,7 @@ def digits(speakers: int = 24, repetitions: int = 10, seed: int = 3):
     return rate, clips, [digit for digit, _ in rows], [s for _, s in rows]
 
 
-def genders(speakers: int = 48, sentences: int = 10, seed: int = 4):
+def genders(speakers: int = 24, sentences: int = 20, seed: int = 4):
     """``rate, clips, labels (0 woman, 1 man), speakers``: random sentences, half of the speakers women."""
     rng = np.random.default_rng(seed)
     voices = _voices(rng, speakers)

@@ -264,3 +264,31 @@ def test_check_asks_for_every_artefact_of_the_ledger(folder, results_in, capsys)
     said = capsys.readouterr()
     assert "results/smoke/tables/mdn_table3.csv was not made" in said.err
     assert re.search(r"check: 5 chapters, \d+ artefacts, \d+ faults", said.out)
+
+
+def test_a_dead_kernel_leaves_no_older_copy(folder, tmp_path, results_in):
+    nbformat.write(notebook("import os\nos._exit(1)"), folder / "01_dynamics.ipynb")
+    old = results_in / "smoke" / "notebooks" / "01_dynamics.ipynb"
+    stale = results_in / "smoke" / "figures" / "mdn_fig4.png"
+    for path in (old, stale):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("an earlier run")
+    assert chapters.run(["01_dynamics"], "smoke", {}, 1, folder) == 1
+    assert not old.exists() and not stale.exists()
+
+
+def test_negative_values_and_broken_yaml_are_refused(folder):
+    with pytest.raises(ValueError, match="'seeds' is -1; it must be 0 or more"):
+        parameters.check({"seeds": -1}, KNOWN, "test")
+    (folder / "profiles" / "smoke.yaml").write_text("01_dynamics:\n\tseeds: 2\n")
+    with pytest.raises(ValueError, match="smoke.yaml is not valid YAML"):
+        parameters.profile("smoke", folder)
+
+
+def test_generated_neurons_bring_their_chapter(monkeypatch, results_in):
+    plans = {"03_transfer": ({}, {"neuron_source": "generated"})}
+    made = chapters._with_generation(plans, "smoke", parameters.NOTEBOOKS)
+    assert list(made) == ["02_mdn_generation", "03_transfer"]
+    (results_in / "smoke" / "tables").mkdir(parents=True)
+    (results_in / "smoke" / "tables" / "mdn_table2.csv").touch()
+    assert list(chapters._with_generation(plans, "smoke", parameters.NOTEBOOKS)) == ["03_transfer"]

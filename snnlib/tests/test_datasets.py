@@ -179,7 +179,7 @@ def test_damaged_mnist_is_named_and_never_replaced(root, monkeypatch):
     for damaged, expected in ((whole[:-20], "whole gzip"), (gzip.compress(b"other"), "official content")):
         file.write_bytes(damaged)
         for call in (datasets.load, datasets.identify):
-            with pytest.raises(ValueError, match=f"t10k-images.*{expected}.*fetch mnist"):
+            with pytest.raises(ValueError, match=f"t10k-images.*{expected}.*make data SETS=mnist"):
                 call("mnist")
     file.unlink()
     with pytest.raises(ValueError, match="t10k-images-idx3-ubyte: expected this file"):

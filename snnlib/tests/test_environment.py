@@ -55,13 +55,13 @@ def place(tmp_path, monkeypatch):
 def test_a_whole_venv_is_made_once_and_again_for_another_lock(place):
     root, called = place
     python = environment.make_venv(root)
-    assert python == root / ".venv" / "bin" / "python" and len(called) == 4
+    assert python == root / ".venv" / "bin" / "python" and len(called) == 5
     assert not (root / ".venv" / ".unfinished").exists()
     environment.make_venv(root)
-    assert len(called) == 4
+    assert len(called) == 5
     (root / "requirements.lock").write_text("six==1.18.0\n")
     environment.make_venv(root)
-    assert len(called) == 7  # the packages again, the virtual environment not
+    assert len(called) == 9  # the packages again, the virtual environment not
 
 
 def test_an_interrupted_installation_is_not_whole(place, capsys):
@@ -81,4 +81,14 @@ def test_a_moved_venv_is_made_anew(place, capsys):
     done = root / ".venv" / ".complete"
     done.write_text(done.read_text().replace(str(root), str(Path("/elsewhere"))))
     environment.make_venv(root)
-    assert "made elsewhere" in capsys.readouterr().out and len(called) == 8
+    assert "made elsewhere" in capsys.readouterr().out and len(called) == 10
+
+
+def test_half_a_venv_that_is_active_is_not_removed_under_our_feet(place, monkeypatch):
+    root, _ = place
+    (root / ".venv").mkdir()
+    (root / ".venv" / ".unfinished").touch()
+    monkeypatch.setattr(environment.sys, "prefix", str(root / ".venv"))
+    with pytest.raises(SystemExit, match="`deactivate` it first"):
+        environment.make_venv(root)
+    assert (root / ".venv").exists()

@@ -168,7 +168,7 @@ def test_other_files_are_other_data(nmnist):
 def test_broken_recordings_are_named(nmnist):
     broken = nmnist / "Train" / "3" / "00003.bin"
     broken.write_bytes(broken.read_bytes()[:-2])
-    said = r"00003\.bin: expected a whole N-MNIST.*multiple of 5.*fetch n_mnist"
+    said = r"00003\.bin: expected a whole N-MNIST.*multiple of 5.*make data SETS=n_mnist"
     with pytest.raises(datasets.SourceError, match=said):
         datasets.load("n_mnist", paper="plif")
     broken.write_bytes(b"")

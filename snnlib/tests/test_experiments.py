@@ -4,18 +4,19 @@ processes.
 
 import dataclasses
 import json
+import pickle
 
 import pytest
 import torch
 
-from snnlib import experiments, neurons, training
+from snnlib import datasets, experiments, neurons, training
 from snnlib.experiments import Run
 
 CONV = "c4k3s1-BN-PLIF-MPk2s2-DP-FC20-PLIF-DP-FC100-PLIF-APk10s10"
 BASE = Run(
     paper="mdn",
     task="quarters",
-    data="stand-in:0123456789ab",
+    data="stand-in:0123456789ab:1",
     network="mlp-12",
     neuron="1st-order",
     seed=0,
@@ -57,6 +58,7 @@ def test_every_field_changes_the_hash():
         "test_samples": 41,
         "validation": 0.15,
         "task_options": (("split", "speaker"),),
+        "code": 2,
     }
     assert set(changed) == {field.name for field in dataclasses.fields(Run)}
     hashes = {dataclasses.replace(BASE, **{name: value}).hash for name, value in changed.items()}
@@ -90,7 +92,7 @@ def test_two_processes_give_the_numbers_of_one(results_in):
         dataclasses.replace(
             BASE,
             task="mnist",
-            data="any",
+            data=datasets.identify("mnist", source="stand-in"),
             seed=seed,
             train_samples=40,
             test_samples=40,
@@ -109,6 +111,12 @@ def test_two_processes_give_the_numbers_of_one(results_in):
 def test_missing_runs_without_training_are_named(results_in):
     with pytest.raises(FileNotFoundError, match="1 of 1 runs are not recorded for profile 'test'.*make"):
         experiments.run([BASE], "test", train=False)
+
+
+def test_data_that_changed_since_the_plan_are_refused(results_in):
+    stale = dataclasses.replace(BASE, data="official:0123456789ab:1")
+    with pytest.raises(ValueError, match="The data of quarters have changed since the run was planned"):
+        experiments.run([stale], "test", workers=1, progress=False)
 
 
 def test_a_damaged_record_says_what_to_do(results_in):
@@ -173,7 +181,7 @@ def test_seed_0_keeps_its_weights(results_in):
 def test_mdn_runs_keep_the_whole_network_of_seed_0(results_in):
     runs = [dataclasses.replace(BASE, seed=seed) for seed in (0, 1)]
     records = experiments.run(runs, "test", workers=1, progress=False)
-    network, task = experiments.trained(runs[0], "test"), experiments._task("quarters", "mdn", 60, 40, ())
+    network, task = experiments.trained(runs[0], "test"), experiments._task(runs[0])
     again = training.evaluate(network, task, task.test_x, task.test_y, 0, 20)[0]
     assert again == records[0]["accuracy_last"]
     with pytest.raises(FileNotFoundError, match="seed 0 only"):
@@ -203,3 +211,27 @@ def test_neuron_factory_and_bad_runs():
         made(neuron="HH")
     with pytest.raises(ValueError, match="at least one epoch"):
         dataclasses.replace(BASE, epochs=0)
+
+
+def test_damaged_leftovers_do_not_stop_a_plan_or_a_run(results_in):
+    store = results_in / "test" / "runs"
+    store.mkdir(parents=True)
+    (store / f"{BASE.hash}.partial.json").write_text("")
+    (store / "0123456789abcdef.json").write_text("{half")
+    (store / f".{BASE.hash}.json.k2x9.json").write_text("")
+    (store / f"{BASE.hash}.ckpt").write_bytes(b"")
+    assert len(experiments.plan([BASE], "test")) == 1
+    with pytest.warns(UserWarning, match="its run starts afresh"):
+        (record,) = experiments.run([BASE], "test", workers=1, progress=False)
+    assert len(record["curve"]) == 3
+
+
+def test_a_diverged_run_is_recorded_with_null_for_what_is_not_finite(results_in):
+    wild = dataclasses.replace(BASE, neuron="learned", theta=(0.02, 0.2, 0.0, 0.08), theta_learning_rate=1e30)
+    (record,) = experiments.run([wild], "test", workers=1, progress=False)
+    assert None in record["theta"][-1]["theta_a"]
+
+
+def test_errors_of_the_data_come_back_whole_from_a_worker():
+    error = datasets.SourceError("some.gz", "a whole file", "Fetch it again.")
+    assert str(pickle.loads(pickle.dumps(error))) == "some.gz: expected a whole file. Fetch it again."

@@ -95,3 +95,17 @@ def test_for_chapter_takes_the_parameters_of_a_notebook(monkeypatch):
     assert {run.theta for run in generated if run.neuron == "2-FS"} == {(0.1, 0.2, 0.3, 0.4)}
     with pytest.raises(ValueError, match="unknown data set 'imagenet'"):
         grids.mdn_run("imagenet", "2-FS", 0)
+
+
+@pytest.mark.parametrize(
+    ("chapter", "wrong", "sentence"),
+    [
+        ("03_transfer", {"seeds": 0}, "seeds is 0; at least one"),
+        ("03_transfer", {"neuron_source": "generatd"}, "must be 'published' or 'generated'"),
+        ("03_transfer", {"tasks": []}, "choose one or more of mnist"),
+        ("04_plif_ablation", {"data": ["mnist"]}, "choose one or more of fashion_mnist"),
+    ],
+)
+def test_values_that_make_no_grid_are_refused(chapter, wrong, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        grids.for_chapter(chapter, wrong)

@@ -107,12 +107,18 @@ def test_contrast_of_one_seed_has_no_interval_and_of_none_no_row():
 
 def test_agreement_is_put_in_words():
     nan = math.nan
-    rows = [(1, 2, 1, 3), (1, -2, -3, -1), (1, 2, -1, 5), (1, 2, nan, nan), (-1, 2, nan, nan), (nan, 2, 1, 3),
-            (1, 0, nan, nan)]
-    assert tables.agreement(pd.DataFrame(rows, columns=["published", "ours", "low", "high"])) == [
+    rows = [(1, 2, 1, 3, 5), (1, -2, -3, -1, 5), (1, 2, -1, 5, 5), (1, 2, nan, nan, 1), (-1, 2, nan, nan, 1),
+            (nan, 2, 1, 3, 5), (1, 0, nan, nan, 1), (1, 2, nan, nan, 2), (0, 2, 1, 3, 5)]
+    assert tables.agreement(pd.DataFrame(rows, columns=["published", "ours", "low", "high", "n"])) == [
         "same direction, interval excludes 0", "opposite direction, interval excludes 0",
         "undecided, interval includes 0", "same direction, one seed", "opposite direction, one seed", "",
-        "no difference"]
+        "no difference", "same direction, equal in all 2 seeds", "published: no difference"]
+
+
+def test_runs_that_by_does_not_tell_apart_are_refused():
+    runs = [record(hash="a", tau=2.0), record(hash="b", tau=16.0), record(hash="c", neuron="2-RS")]
+    with pytest.raises(ValueError, match="Two runs of neuron = 2-FS share a seed"):
+        tables.contrast(runs, ["task"], "neuron", ["2-FS"], ["2-RS"])
 
 
 def test_nothing_run_leaves_the_published_rows():
