@@ -172,15 +172,3 @@ def paired(a, b, confidence: float = 0.95) -> Paired:
     t = abs(gap.mean) / (gap.sd / math.sqrt(gap.n))
     p = float(2 * stats.t.sf(t, gap.n - 1))
     return Paired(gap.mean, gap.mean - gap.half_width, gap.mean + gap.half_width, p, gap.n)
-
-
-def welch(first: Summary, second: Summary, confidence: float = 0.95) -> Paired:
-    """The same for unpaired groups known by mean, sd and n, as published tables give (Welch's t-test)."""
-    variances = [group.sd**2 / group.n for group in (first, second)]
-    error = math.sqrt(sum(variances))
-    spread = sum(v**2 / (g.n - 1) for v, g in zip(variances, (first, second), strict=True))
-    freedom = sum(variances) ** 2 / spread
-    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
-    gap = first.mean - second.mean
-    p = float(2 * stats.t.sf(abs(gap) / error, freedom))
-    return Paired(gap, gap - half, gap + half, p, min(first.n, second.n))

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -103,9 +104,11 @@ def run(
                 for r in todo:
                     train_one(r, store)
             else:
-                joblib.Parallel(n_jobs=workers, batch_size=1)(
-                    joblib.delayed(train_one)(r, store) for r in todo
-                )
+                jobs = (joblib.delayed(train_one)(r, store) for r in todo)
+                with warnings.catch_warnings():
+                    # joblib renews a process whose memory has grown; here it grows by the data sets it keeps.
+                    warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+                    joblib.Parallel(n_jobs=workers, batch_size=1)(jobs)
     return [read(r, profile) for r in runs]
 
 

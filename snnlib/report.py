@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from snnlib import files, ledger, paths
-from snnlib.experiments import commit
+from snnlib.provenance import commit
 
 KINDS = ("stand-in", "part", "open set", "package", "official")  # the least trustworthy first
 LARGEST_SVG = 300_000  # bytes; above it the page carries the PNG
@@ -284,6 +284,9 @@ def main(arguments=None) -> int:
     parser.add_argument("--results", type=Path, help="folder to read and write instead of results/<profile>")
     options = parser.parse_args(arguments)
     root = options.results or paths.results(options.profile)
+    if not root.exists():
+        print(f"There are no results in {root}; run `make all PROFILE={options.profile}`.", file=sys.stderr)
+        return 2
     page = root / "report.html"
     files.write_atomically(page, lambda path: path.write_text(build(options.profile, root), encoding="utf-8"))
     shown = page.relative_to(paths.ROOT) if page.is_relative_to(paths.ROOT) else page

@@ -6,6 +6,7 @@ or nothing.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -37,7 +38,8 @@ def tensors(key: dict, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tenso
             try:
                 return torch.load(path, mmap=True, weights_only=True)
             except Exception:  # a cache is never worth a failure: make it again
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
     made = make()
     for folder in folders():
         try:

@@ -191,6 +191,8 @@ def _fetch_one(name: str, say) -> bool:
     socket.setdefaulttimeout(STALL_SECONDS)  # torchvision and tonic set none of their own
     try:
         paths.DATA.mkdir(parents=True, exist_ok=True)
+        for left_over in paths.DATA.glob(".fetch-*"):  # of a fetch that was killed
+            shutil.rmtree(left_over, ignore_errors=True)
         # The archive, its content, and a little: checked first, because a full disk is found late.
         if shutil.disk_usage(paths.DATA).free < 3e6 * wanted.megabytes:
             raise OSError(f"{3 * wanted.megabytes:,} MB of free space are needed in {paths.DATA}")
