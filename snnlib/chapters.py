@@ -114,7 +114,7 @@ def plan(
 ) -> None:
     """Print for each chapter its runs, how many are recorded and an estimate for the rest; train nothing."""
     workers = workers or os.cpu_count() or 1
-    plans, total, seen = _resolve(chapters, profile, overrides, folder), 0.0, set()
+    plans, total, seen, any_recorded = _resolve(chapters, profile, overrides, folder), 0.0, set(), False
     for chapter, (_, complete) in plans.items():
         try:
             needed = [run for run in runs_of(chapter, complete) if run not in seen]  # chapters share runs
@@ -130,10 +130,13 @@ def plan(
         table = experiments.plan(needed, profile)
         # A recorded run has 0 s left.
         done, seconds = table["recorded"].sum(), table["seconds"].sum() / workers
-        total += seconds
+        total, any_recorded = total + seconds, any_recorded or done > 0
         print(f"{chapter}: {len(table)} runs, {done} recorded, about {_duration(seconds)} for the rest")
         print(table.round({"seconds": 0}).to_string(index=False) + "\n")
-    print(f"profile {profile}: about {_duration(total)} of training in all, {workers} runs at a time")
+    print(
+        f"profile {profile}: about {_duration(total)} of training in all, {workers} runs at a time"
+        + ("" if any_recorded else " (estimated for CPU cores; the first finished runs correct it)")
+    )
 
 
 def _with_generation(plans, profile, folder):
@@ -192,7 +195,9 @@ def _place(error):
 def _duration(seconds):
     if seconds < 90:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:,.0f} days"
 
 
 def _short(path):

@@ -164,6 +164,8 @@ def check(artefacts: str | None = None, folder: Path = NOTEBOOKS) -> int:
             continue
         notebook = nbformat.read(path, as_version=4)
         problems += [f"{path.name}: {fault}" for fault in faults(notebook, path.stat().st_size)]
+        if not any(cell.get("outputs") for cell in notebook.cells):
+            problems.append(f"{path.name}: holds no outputs; run `make all PROFILE=quick` and `make publish`")
     if artefacts:
         problems += [f"results/{artefacts}/{name} was not made" for name in missing_artefacts(artefacts)]
     print("\n".join(problems), file=sys.stderr) if problems else None

@@ -53,7 +53,8 @@ def _square(table: pd.DataFrame, columns: str) -> str:
     rows = [["task", *ours.columns, "data; budget"]]
     for task in ours.index:
         behind = table[table.task == task].iloc[0]
-        cells = [f"{published.loc[task, name]} → {ours.loc[task, name]}" for name in ours.columns]
+        pairs = zip(published.loc[task], ours.loc[task].replace("", "not run"), strict=True)
+        cells = [" → ".join(pair) for pair in pairs]
         rows.append([datasets.PAPER_TITLE[task], *cells, f"{behind.data}; {behind.budget}"])
     rows.insert(1, ["---"] + ["---:"] * len(ours.columns) + ["---"])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)

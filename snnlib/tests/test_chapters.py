@@ -244,6 +244,14 @@ def test_check_finds_a_large_file_and_passes_a_good_one():
     assert "MB" in publishing.faults(notebook("1"), 1_600_000)[0]
 
 
+def test_check_asks_for_outputs(folder, capsys):
+    publishing.check(None, folder)
+    assert "01_dynamics.ipynb: holds no outputs; run `make all" in capsys.readouterr().err
+    nbformat.write(broken(lambda n: n.cells[-1].update(outputs=output("3"))), folder / "01_dynamics.ipynb")
+    publishing.check(None, folder)
+    assert "01_dynamics" not in capsys.readouterr().err
+
+
 def test_links_and_pictures_are_no_paths():
     made = notebook("1")
     made.cells[0].source = "see https://example.org/home/page and notebooks/profiles, 1/2, /s"
