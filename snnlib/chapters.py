@@ -113,7 +113,9 @@ def plan(
     chapters, profile: str, overrides: dict[str, str], workers: int = 0, folder: Path = parameters.NOTEBOOKS
 ) -> None:
     """Print for each chapter its runs, how many are recorded and an estimate for the rest; train nothing."""
-    workers = workers or os.cpu_count() or 1
+    from snnlib import experiments
+
+    workers = experiments.processes(workers)
     plans, total, seen, any_recorded = _resolve(chapters, profile, overrides, folder), 0.0, set(), False
     for chapter, (_, complete) in plans.items():
         try:
@@ -125,8 +127,6 @@ def plan(
         if not needed:
             print(f"{chapter}: no runs of its own\n")
             continue
-        from snnlib import experiments
-
         table = experiments.plan(needed, profile)
         # A recorded run has 0 s left.
         done, seconds = table["recorded"].sum(), table["seconds"].sum() / workers
@@ -240,7 +240,8 @@ def main(arguments=None) -> int:
                 from snnlib import readme
 
                 status = publishing.publish()
-                readme.write("quick")
+                if status == 0:  # chapters and README tell of the same run
+                    readme.write("quick")
                 return status
             return publishing.check(options.artefacts)
         names = ledger.CHAPTERS if "all" in options.chapters else options.chapters

@@ -98,7 +98,7 @@ def run(
         )
     if missing:
         todo = sorted(missing.values(), key=lambda r: (-estimates.seconds(r), r.title))
-        workers = 1 if torch.cuda.is_available() else min(workers or joblib.cpu_count(), len(todo))
+        workers = min(processes(workers), len(todo))
         with follow(todo, store, [estimates.seconds(r) for r in todo], progress):
             if workers == 1:
                 for r in todo:
@@ -110,6 +110,11 @@ def run(
                     warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
                     joblib.Parallel(n_jobs=workers, batch_size=1)(jobs)
     return [read(r, profile) for r in runs]
+
+
+def processes(workers: int) -> int:
+    """How many runs go side by side: as many as asked for, one per CPU core for 0, one on a GPU."""
+    return 1 if torch.cuda.is_available() else workers or joblib.cpu_count()
 
 
 def plan(runs: Sequence[Run], profile: str) -> pd.DataFrame:

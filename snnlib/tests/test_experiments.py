@@ -235,3 +235,10 @@ def test_a_diverged_run_is_recorded_with_null_for_what_is_not_finite(results_in)
 def test_errors_of_the_data_come_back_whole_from_a_worker():
     error = datasets.SourceError("some.gz", "a whole file", "Fetch it again.")
     assert str(pickle.loads(pickle.dumps(error))) == "some.gz: expected a whole file. Fetch it again."
+
+
+def test_processes_are_as_asked_one_per_core_or_one_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(experiments.joblib, "cpu_count", lambda: 6)
+    assert (experiments.processes(0), experiments.processes(2)) == (6, 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert (experiments.processes(0), experiments.processes(2)) == (1, 1)
