@@ -6,6 +6,11 @@ what the neuron went through: ``trace["V"]``, the membrane potential as it is co
 (before a reset), and ``trace["U"]`` for the 2nd-order neurons. tau is in time steps, potentials are
 dimensionless (both papers say so); Izhikevich alone is in mV and ms. Every call raises ValueError for an
 input that is not floating point with time and batch axes, or that does not fit per-neuron parameters.
+
+A compiled kernel for the tensor's device does the work (``snnlib.kernels``); what it computes is defined in
+plain PyTorch in ``kernels/reference.py``, which also serves traces. Potentials saturate at +-1e18, where
+their gradient ends: no finite input leads to NaN, and a neuron that diverges (theta_a < 0 over hundreds of
+steps) keeps a defined state. Within the papers' 20 to 30 steps nothing comes near that bound.
 """
 
 import math
@@ -14,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from snnlib import published
-from snnlib.kernels import reference
+from snnlib.kernels import ops, reference
 
 PRESETS: dict[str, tuple[float, float, float, float]] = {
     row.neuron: (row.theta_a, row.theta_b, row.theta_c, row.theta_d)
@@ -28,9 +33,17 @@ class _Neuron(nn.Module):
 
     traced = ("V",)
 
-    def _run(self, step, current_seq: Tensor, state: tuple, parameters: tuple, trace: bool):
-        spikes, traces = reference.unroll(step, current_seq, state, parameters, trace)
-        return (spikes, dict(zip(self.traced, traces, strict=True))) if trace else spikes
+    def _run(
+        self, kind: str, current_seq: Tensor, parameters: tuple, initial: tuple, constants: tuple, trace: bool
+    ):
+        self._check(current_seq)
+        parameters = [_as_tensor(value, current_seq) for value in parameters]
+        initial = [torch.full_like(parameters[0], value, requires_grad=False) for value in initial]
+        if not trace:
+            run = ops.run if ops.has_kernel(current_seq) else reference.run
+            return run(kind, current_seq, parameters, initial, constants)
+        spikes, traces = reference.run(kind, current_seq, parameters, initial, constants, trace=True)
+        return spikes, dict(zip(self.traced, traces, strict=True))
 
     def _check(self, current_seq: Tensor) -> None:
         name = type(self).__name__
@@ -43,7 +56,7 @@ class _Neuron(nn.Module):
                 f"{name} needs an input [T, B, *] with at least one time step, got "
                 f"{tuple(current_seq.shape)}."
             )
-        sizes = {p.numel() for p in self.parameters() if p.dim()}
+        sizes = {p.shape[-1] for p in self.parameters() if p.dim()} - {1}
         if sizes and current_seq.shape[-1] not in sizes:
             raise ValueError(
                 f"{name} holds parameters for {sizes.pop()} neurons, but the last axis of its input has "
@@ -68,10 +81,8 @@ class FirstOrder(_Neuron):
         self.decay, self.threshold, self.half_width = decay, threshold, half_width
 
     def forward(self, current_seq: Tensor, trace: bool = False):
-        self._check(current_seq)
-        zero = torch.zeros_like(current_seq[0])
-        parameters = (self.decay, self.threshold, self.half_width)
-        return self._run(reference.first_order_step, current_seq, (zero, zero), parameters, trace)
+        constants = _constants(self.threshold, self.half_width)
+        return self._run("first_order", current_seq, (self.decay,), (0.0,), constants, trace)
 
     def extra_repr(self) -> str:
         return f"decay={self.decay}, threshold={self.threshold}"
@@ -121,12 +132,8 @@ class SecondOrder(_Neuron):
         return self.theta_a, self.theta_b, self.theta_c, self.theta_d
 
     def forward(self, current_seq: Tensor, trace: bool = False):
-        self._check(current_seq)
-        zero = torch.zeros_like(current_seq[0])
-        thetas = tuple(theta.to(current_seq.dtype) for theta in self.thetas)
-        parameters = (*thetas, self.threshold, self.half_width)
-        state = (zero, torch.full_like(zero, self.initial_u), zero)
-        return self._run(reference.second_order_step, current_seq, state, parameters, trace)
+        constants = _constants(self.threshold, self.half_width)
+        return self._run("second_order", current_seq, self.thetas, (0.0, self.initial_u), constants, trace)
 
     def extra_repr(self) -> str:
         if self.theta_a.dim():
@@ -150,10 +157,8 @@ class LIF(_Neuron):
         self.tau, self.threshold, self.v_reset = _checked_tau(tau), threshold, v_reset
 
     def forward(self, current_seq: Tensor, trace: bool = False):
-        self._check(current_seq)
-        state = (torch.full_like(current_seq[0], self.v_reset),)
-        parameters = (1 / self.tau, self.threshold, self.v_reset)
-        return self._run(reference.lif_step, current_seq, state, parameters, trace)
+        constants = _constants(self.threshold, math.pi, self.v_reset)
+        return self._run("lif", current_seq, (1 / self.tau,), (self.v_reset,), constants, trace)
 
     def extra_repr(self) -> str:
         return f"tau={self.tau}"
@@ -179,10 +184,9 @@ class PLIF(_Neuron):
         return 1 / torch.sigmoid(self.a)
 
     def forward(self, current_seq: Tensor, trace: bool = False):
-        self._check(current_seq)
-        state = (torch.full_like(current_seq[0], self.v_reset),)
-        parameters = (torch.sigmoid(self.a.to(current_seq.dtype)), self.threshold, self.v_reset)
-        return self._run(reference.lif_step, current_seq, state, parameters, trace)
+        constants = _constants(self.threshold, math.pi, self.v_reset)
+        k = torch.sigmoid(self.a.to(current_seq.dtype))
+        return self._run("lif", current_seq, (k,), (self.v_reset,), constants, trace)
 
     def extra_repr(self) -> str:
         return f"tau={self.tau.item():.4g}"
@@ -220,10 +224,9 @@ class Izhikevich(_Neuron):
         self.dt, self.threshold, self.half_width = dt, threshold, half_width
 
     def forward(self, current_seq: Tensor, trace: bool = False):
-        self._check(current_seq)
-        v = torch.full_like(current_seq[0], self.c)
-        parameters = (self.a, self.b, self.c, self.d, self.dt, self.threshold, self.half_width)
-        return self._run(reference.izhikevich_step, current_seq, (v, self.b * v), parameters, trace)
+        constants = _constants(self.threshold, self.half_width, self.dt, 0.04, 5.0, 140.0)
+        parameters, start = (self.a, self.b, self.c, self.d), (self.c, self.b * self.c)
+        return self._run("izhikevich", current_seq, parameters, start, constants, trace)
 
     def extra_repr(self) -> str:
         return f"a={self.a}, b={self.b}, c={self.c}, d={self.d}, dt={self.dt}"
@@ -233,3 +236,14 @@ def _checked_tau(tau: float) -> float:
     if not tau > 1:
         raise ValueError(f"tau must be greater than 1 time step, got {tau}; Eq. 5 is only valid there.")
     return float(tau)
+
+
+def _as_tensor(value, like: Tensor) -> Tensor:
+    if isinstance(value, Tensor):
+        return value.to(like.dtype)
+    return torch.tensor(value, dtype=like.dtype, device=like.device)
+
+
+def _constants(threshold: float, surrogate_width: float, *own: float) -> tuple:
+    """What the steps of ``kernels`` take besides the neuron's parameters."""
+    return (threshold, surrogate_width, reference.SATURATION, 0.0, 1.0, *own)

@@ -1,5 +1,5 @@
-"""One step of each neuron, and one loop over time that serves them all: the definition that others are
-tested against.
+"""One step of each neuron, and one loop over time that serves them all: the definition that the compiled
+kernels are tested against.
 
 A step takes the input current of one time step, the state left by the step before and the parameters, and
 returns ``(spike, seen, state)``: ``seen`` is what a trace shows (V before any reset, and U for 2nd-order
@@ -8,14 +8,34 @@ the classes of ``snnlib.neurons``. Everything broadcasts, so parameters may be s
 or vectors (one per neuron); float64 works.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from snnlib.surrogate import arctan, window
 
+SATURATION = 1e18
+"""V and U stay within +- this: their squares are still finite in float32, so no finite input makes a NaN."""
+
 State = tuple[Tensor, ...]
+
+
+def run(
+    kind: str,
+    current_seq: Tensor,
+    parameters: Sequence[Tensor],
+    initial: Sequence[Tensor],
+    constants: Sequence[float],
+    trace: bool = False,
+):
+    """Spikes of neurons of one ``kind`` (see STEPS), with the arguments of ``kernels.ops.run``; with ``trace``
+    also the list of traced variables.
+    """
+    step, states = STEPS[kind]
+    start = tuple(value + torch.zeros_like(current_seq[0]) for value in initial[:states])
+    spikes, traces = unroll(step, current_seq, start, (parameters, constants), trace)
+    return (spikes, traces) if trace else spikes
 
 
 def unroll(step: Callable, current_seq: Tensor, state: State, parameters: tuple, trace: bool):
@@ -31,37 +51,49 @@ def unroll(step: Callable, current_seq: Tensor, state: State, parameters: tuple,
     return torch.stack(spikes), [torch.stack(values) for values in zip(*traces, strict=True)]
 
 
-def first_order_step(current: Tensor, state: State, decay, threshold: float, half_width: float):
-    v, s = state
-    v = decay * v * (1 - s) + current
+def saturate(x: Tensor) -> Tensor:
+    return x.clamp(-SATURATION, SATURATION)
+
+
+def first_order_step(current: Tensor, state: State, parameters, constants):
+    (v,), (decay, *_), (threshold, half_width, *_) = state, parameters, constants
+    v = saturate(decay * v + current)
     s = window(v - threshold, half_width)
-    return s, (v,), (v, s)
+    return s, (v,), (v * (1 - s),)
 
 
-def second_order_step(
-    current: Tensor, state: State, theta_a, theta_b, theta_c, theta_d, threshold, half_width
-):
-    v, u, s = state
-    v, u = v * (1 - s) + theta_c * s, u + theta_d * s
+def second_order_step(current: Tensor, state: State, parameters, constants):
+    (v, u), (threshold, half_width, *_) = state, constants
+    theta_a, theta_b, theta_c, theta_d = parameters
     dv = v * v - v - u + current
     du = theta_a * (theta_b * v - u)
-    v, u = v + dv, u + du
+    v, u = saturate(v + dv), saturate(u + du)
     s = window(v - threshold, half_width)
-    return s, (v, u), (v, u, s)
+    return s, (v, u), (v * (1 - s) + theta_c * s, u + theta_d * s)
 
 
-def lif_step(current: Tensor, state: State, k, threshold: float, v_reset: float):
-    (v,) = state
-    h = v + k * (current - (v - v_reset))
+def lif_step(current: Tensor, state: State, parameters, constants):
+    (v,), (k, *_), (threshold, *_), v_reset = state, parameters, constants, constants[5]
+    h = saturate(v + k * (current - (v - v_reset)))
     s = arctan(h - threshold)
     fired = s.detach()
     return s, (h,), (h * (1 - fired) + v_reset * fired,)
 
 
-def izhikevich_step(
-    current: Tensor, state: State, a, b, c, d, dt: float, threshold: float, half_width: float
-):
-    v, u = state
-    v, u = v + dt * (0.04 * v * v + 5 * v + 140 - u + current), u + dt * a * (b * v - u)
+def izhikevich_step(current: Tensor, state: State, parameters, constants):
+    (v, u), (a, b, c, d), (threshold, half_width, *_) = state, parameters, constants
+    dt, quadratic, linear, constant = constants[5:9]
+    dv = dt * (quadratic * v * v + linear * v + constant - u + current)
+    du = dt * (a * (b * v - u))
+    v, u = saturate(v + dv), saturate(u + du)
     s = window(v - threshold, half_width)
     return s, (v, u), (v * (1 - s) + c * s, u + d * s)
+
+
+STEPS = {
+    "first_order": (first_order_step, 1),
+    "second_order": (second_order_step, 2),
+    "lif": (lif_step, 1),
+    "izhikevich": (izhikevich_step, 2),
+}
+"""Kind of neuron -> (its step, its number of states)."""
