@@ -5,13 +5,66 @@ handed in.
 import torch
 from torch import Tensor
 
+from snnlib.kernels import ops
+from snnlib.synapses import Spikes
+
 
 def bernoulli(x: Tensor, time_steps: int, generator: torch.Generator | None = None) -> Tensor:
     """Each step spikes with probability x in [0, 1], drawn afresh (MDN's images; the PLIF paper calls it
     Poisson).
+
+    The generator gives one number; from it, and from the place and the step, a counter-based generator
+    (SplitMix64) makes each draw: the same spikes on every device, dense or listed.
     """
-    draw = torch.rand((time_steps, *x.shape), generator=generator, dtype=x.dtype, device=x.device)
-    return (draw < x).to(x.dtype)
+    key, pairs = _key(generator, x.device), (time_steps + 1) // 2
+    if ops.has_kernel(x) and x.device.type == "cpu" and x.dim() >= 2:
+        from snnlib.kernels import cpu_events
+
+        p = x.detach().flatten(1).contiguous()
+        spikes = p.new_empty((time_steps, *p.shape))
+        arrays = (p.numpy(), key, spikes.numpy())
+        ops.share(
+            lambda start, stop: cpu_events.bernoulli_dense(*arrays, start, stop), len(p), spikes.numel()
+        )
+        return spikes.view(time_steps, *x.shape)
+    counter = torch.arange(x.numel() * pairs, device=x.device).view(-1, pairs) + 1
+    bits = _mix(key + counter * _signed(0x9E3779B97F4A7C15))
+    draws = torch.stack([bits & 0xFFFFFFFF, (bits >> 32) & 0xFFFFFFFF], -1).view(-1, 2 * pairs)[:, :time_steps]
+    bound = (x.reshape(-1, 1).double() * 2.0**32).long()
+    return (draws < bound).t().to(x.dtype).reshape(time_steps, *x.shape)
+
+
+def bernoulli_spikes(x: Tensor, time_steps: int, generator: torch.Generator | None = None) -> Spikes:
+    """The spikes of ``bernoulli`` for x ``[B, N]`` on a CPU, as lists of indices: nothing is drawn for x = 0."""
+    from snnlib.kernels import cpu_events
+
+    key = _key(generator, x.device)
+    x = x.detach().contiguous()
+    room = (x > 0).sum(1).repeat(time_steps)  # the most that each row can hold
+    first = room.cumsum(0) - room
+    count, indices = torch.empty_like(first), torch.empty(int(room.sum()) + 1, dtype=torch.int32)
+    arrays = (indices.numpy(), first.numpy(), count.numpy())
+    ops.share(
+        lambda start, stop: cpu_events.bernoulli(x.numpy(), key, *arrays, start, stop),
+        len(x),
+        int(room.sum()),
+    )
+    return Spikes((time_steps, *x.shape), indices, first, count, None, x.dtype)
+
+
+def _key(generator: torch.Generator | None, device: torch.device) -> int:
+    return int(torch.randint(2**62, (), generator=generator, device=device))
+
+
+def _signed(constant: int) -> int:
+    return constant - 2**64 if constant >= 2**63 else constant
+
+
+def _mix(z: Tensor) -> Tensor:
+    """``kernels.cpu_events._mix`` on signed 64-bit tensors, whose shift to the right must not carry the sign."""
+    z = (z ^ ((z >> 30) & (2**34 - 1))) * _signed(0xBF58476D1CE4E5B9)
+    z = (z ^ ((z >> 27) & (2**37 - 1))) * _signed(0x94D049BB133111EB)
+    return z ^ ((z >> 31) & (2**33 - 1))
 
 
 def poisson(rate: Tensor, time_steps: int, generator: torch.Generator | None = None) -> Tensor:

@@ -26,7 +26,7 @@ from snnlib import datasets, estimates, files, networks, neurons, paths, trainin
 from snnlib.progress import follow
 from snnlib.provenance import commit, versions
 
-CODE = 1
+CODE = 2
 """Raise it when a change to neurons, networks or training changes numbers: it is part of every run."""
 
 

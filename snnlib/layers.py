@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from snnlib.synapses import Spikes
+
 
 class TimeBatched(nn.Sequential):
     """Stateless modules applied to all time steps at once, time folded into the batch.
@@ -16,8 +18,10 @@ class TimeBatched(nn.Sequential):
     times (PLIF, Sec. 3.5).
     """
 
-    def forward(self, x_seq: Tensor) -> Tensor:
+    def forward(self, x_seq: Tensor | Spikes) -> Tensor:
         steps, batch = x_seq.shape[:2]
+        if isinstance(x_seq, Spikes):
+            return super().forward(x_seq).unflatten(0, (steps, batch))
         if steps > 1 and x_seq.stride(0) == 0:
             y = super().forward(x_seq[0])
             return y.expand(steps, *y.shape)

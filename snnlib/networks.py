@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from snnlib import neurons, published
 from snnlib.layers import TimeBatched, TimeSharedDropout, Voting, spike_average_pool, spike_max_pool
+from snnlib.synapses import Linear
 
 TABLE_S1: dict[str, str] = published.table("plif_tableS1").set_index("dataset")["corrected"].to_dict()
 """Data set -> notation: Table S1, corrected where the text and the authors' implementation ask for it (the
@@ -28,9 +29,9 @@ def mlp(inputs: int, hidden: int, outputs: int, neuron: NeuronFactory) -> nn.Seq
     PyTorch's default initialisation; a sigmoid bounds the current that enters each neuron (Eq. 2 and 3).
     """
     return nn.Sequential(
-        TimeBatched(nn.Linear(inputs, hidden), nn.Sigmoid()),
+        TimeBatched(Linear(inputs, hidden), nn.Sigmoid()),
         neuron(hidden),
-        TimeBatched(nn.Linear(hidden, outputs), nn.Sigmoid()),
+        TimeBatched(Linear(hidden, outputs), nn.Sigmoid()),
         neuron(outputs),
     )
 

@@ -48,7 +48,7 @@ def fit(
     goes on with the numbers that it would have had.
     """
     network.to(device)
-    optimiser = torch.optim.Adam(_parameter_groups(network, learning_rate, theta_learning_rate))
+    optimiser = torch.optim.Adam(_parameter_groups(network, learning_rate, theta_learning_rate), fused=True)
     scheduler = SCHEDULES[schedule](optimiser)
     train_on, held_out = _split(task.train_y, validation, seed)
     test_set = (task.test_x, task.test_y)
@@ -114,7 +114,7 @@ def evaluate(
     # Where a batch is normalised as a whole, consecutive clips of one speaker must not form one.
     order = torch.randperm(len(y), generator=_generator(0, 0, "test order"))
     for batch in order.split(batch_size):
-        x_seq = task.batch(x[batch].to(device), generator, train=False)
+        x_seq = task.batch(x[batch].to(device), generator, train=False, listed=True)
         with recorded_spikes(network) as spikes:
             output = network(x_seq).mean(0)
         scores.append(score(output, y[batch].to(device)))
@@ -181,7 +181,7 @@ def _train_epoch(
     torch.manual_seed(_stream(seed, epoch, "dropout"))
     total = 0.0
     for batch in train_on[order].split(batch_size):
-        x_seq = task.batch(task.train_x[batch].to(device), generator, train=True)
+        x_seq = task.batch(task.train_x[batch].to(device), generator, train=True, listed=True)
         target = task.train_y[batch].to(device)
         if target.dim() == 1:
             target = functional.one_hot(target, task.classes)

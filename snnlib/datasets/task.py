@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from snnlib import synapses
+from snnlib.synapses import Spikes
+
 SOURCES = ("official", "open set", "part", "package", "stand-in")
 ENCODINGS = ("bernoulli", "direct", "sequence")
 AUGMENTATIONS = ("none", "affine", "crop_flip")
@@ -82,14 +85,15 @@ class Task:
             if value not in allowed:
                 raise ValueError(f"task {self.name}: {value!r} is not one of {', '.join(allowed)}")
 
-    def batch(self, x: Tensor, generator: torch.Generator, train: bool) -> Tensor:
+    def batch(self, x: Tensor, generator: torch.Generator, train: bool, listed: bool = False) -> Tensor | Spikes:
         """Encode samples ``x`` (rows of ``train_x`` or ``test_x``, on any device) as ``[T, B,
-        *input_shape]`` float32.
+        *input_shape]`` float32; with ``listed``, sparse random spikes on a CPU as ``synapses.Spikes``, for a
+        network that begins with ``synapses.Linear``.
 
         Scales, augments (only if ``train``), normalises, encodes. All randomness comes from ``generator``,
         which must live on the device of ``x``.
         """
-        from .. import encoding
+        from snnlib import encoding
 
         x = x.to(torch.float32)
         if self.scale != 1.0:
@@ -105,6 +109,8 @@ class Task:
             return x.reshape(len(x), self.time_steps, *self.input_shape).transpose(0, 1).contiguous()
         x = x.reshape(len(x), *self.input_shape)
         if self.encoding == "bernoulli":
+            if listed and x.device.type == "cpu" and x.dim() == 2 and x.mean() < synapses.DENSE_ABOVE:
+                return encoding.bernoulli_spikes(x, self.time_steps, generator)
             return encoding.bernoulli(x, self.time_steps, generator)
         return encoding.direct(x, self.time_steps)
 

@@ -119,7 +119,7 @@ def _(current, parameters, constants, kind, steps):
     spikes = current.new_empty((steps, *current.shape[1:]))
     x, table = current.detach().numpy(), parameters.detach().contiguous().numpy()
     count = cpu.blocks(*current.shape[1:], table.shape[2])
-    _share(
+    share(
         lambda first, last: getattr(cpu, kind)(
             x, spikes.numpy(), table, _typed(constants, x.dtype), first, last
         ),
@@ -142,7 +142,7 @@ def _(grad, current, parameters, constants, kind, learn):
     count = cpu.blocks(members, lanes, width)
     sums = current.new_zeros((LEARNED[kind], count, 1 if width == 1 else cpu.LANES)) if learn else None
     gp = None if sums is None else sums.numpy()
-    _share(
+    share(
         lambda first, last: getattr(cpu, f"{kind}_backward")(
             x, gs, gx.numpy(), gp, table, _typed(constants, x.dtype), first, last
         ),
@@ -165,7 +165,7 @@ def _typed(constants: Sequence[float], dtype) -> tuple:
     return tuple(dtype.type(c) for c in (*constants, *[0.0] * (9 - len(constants))))
 
 
-def _share(work: Callable[[int, int], None], count: int, size: int) -> None:
+def share(work: Callable[[int, int], None], count: int, size: int) -> None:
     """Call ``work(first, last)`` for blocks 0 .. count, split among PyTorch's number of threads."""
     threads = min(torch.get_num_threads(), count) if size >= WORTH_A_THREAD else 1
     if threads <= 1:

@@ -1,0 +1,173 @@
+"""A linear layer that, on a CPU, adds the weights of its active inputs instead of multiplying by zeros.
+
+``Spikes`` is a sequence of spikes as lists of indices, as an encoder hands it over without a dense tensor.
+``Linear`` takes it, or a dense tensor in which it finds the active inputs itself, and gives the numbers of
+``torch.nn.Linear`` to rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from snnlib.kernels import ops
+
+DENSE_ABOVE = 0.3
+"""Share of active inputs from which the dense product is faster (measured in 07_performance)."""
+
+WORTH_LISTING = 64
+"""Outputs below which a dense product costs less than finding the active inputs."""
+
+
+@dataclass(frozen=True)
+class Spikes:
+    """Spikes ``[T, B, N]`` as lists: row r = t B + b holds ``indices[first[r] : first[r] + count[r]]``
+    (int32); ``values`` beside them, or None where all are 1.
+    """
+
+    shape: tuple[int, int, int]
+    indices: Tensor
+    first: Tensor
+    count: Tensor
+    values: Tensor | None = None
+    dtype: torch.dtype = torch.float32
+
+    @property
+    def density(self) -> float:
+        """Share of active inputs."""
+        return self.count.sum().item() / max(1, torch.Size(self.shape).numel())
+
+    def dense(self) -> Tensor:
+        """The same spikes as a tensor ``[T, B, N]``."""
+        rows = torch.repeat_interleave(torch.arange(len(self.count)), self.count)
+        within = torch.arange(len(rows)) - torch.repeat_interleave(self.count.cumsum(0) - self.count, self.count)
+        at = self.first[rows] + within
+        x = torch.zeros((self.shape[0] * self.shape[1], self.shape[2]), dtype=self.dtype)
+        x[rows, self.indices[at].long()] = 1.0 if self.values is None else self.values[at]
+        return x.view(self.shape)
+
+
+def listed(x: Tensor) -> Spikes | None:
+    """The active inputs of dense rows ``[R, N]`` on a CPU, or None where the dense product is faster."""
+    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64) or not x.numel():
+        return None
+    from snnlib.kernels import cpu_events
+
+    x = x.detach().contiguous()
+    count = torch.empty(len(x), dtype=torch.int64)
+    total, ones = cpu_events.counts(x.numpy(), count.numpy(), int(DENSE_ABOVE * x.numel()))
+    if total < 0:
+        return None
+    first = count.cumsum(0) - count
+    indices, values = torch.empty(total, dtype=torch.int32), torch.empty(total, dtype=x.dtype)
+    arrays = (x.numpy(), first.numpy(), count.numpy(), indices.numpy(), values.numpy())
+    ops.share(lambda start, stop: cpu_events.active(*arrays, start, stop), len(x), x.numel())
+    return Spikes((1, *x.shape), indices, first, count, None if ones else values, x.dtype)
+
+
+class Linear(nn.Linear):
+    """``torch.nn.Linear`` for spikes: takes dense ``[*, inputs]`` or ``Spikes``, returns ``[*, outputs]`` (of
+    ``Spikes``: ``[T B, outputs]``).
+
+    The weight keeps its shape ``[outputs, inputs]`` but lies in memory by input, so that the weights of one
+    active input are neighbours. Raises ValueError if the number of inputs does not fit.
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True):
+        super().__init__(in_features, out_features, bias)
+        if out_features >= WORTH_LISTING:
+            self.weight = nn.Parameter(self.weight.detach().t().contiguous().t())
+
+    def forward(self, x: Tensor | Spikes) -> Tensor:
+        if x.shape[-1] != self.in_features:
+            raise ValueError(
+                f"Linear takes {self.in_features} inputs, got {x.shape[-1]}; make the layer before it, or the "
+                "data, the same size."
+            )
+        if isinstance(x, Spikes):
+            return _event_linear(x, None, self.weight, self.bias)
+        rows = x.reshape(-1, self.in_features)
+        spikes = listed(rows) if self.out_features >= WORTH_LISTING else None
+        if spikes is None:
+            return functional.linear(x, self.weight, self.bias)
+        return _event_linear(spikes, rows, self.weight, self.bias).reshape(*x.shape[:-1], self.out_features)
+
+
+def _event_linear(spikes: Spikes, dense: Tensor | None, weight: Tensor, bias: Tensor | None) -> Tensor:
+    lists = (spikes.indices, spikes.first, spikes.count, spikes.values)
+    return torch.ops.snnlib.event_linear(dense, *lists, weight, bias)
+
+
+@torch.library.custom_op("snnlib::event_linear", mutates_args=(), device_types="cpu")
+def event_linear(
+    dense: Tensor | None,
+    indices: Tensor,
+    first: Tensor,
+    count: Tensor,
+    values: Tensor | None,
+    weight: Tensor,
+    bias: Tensor | None,
+) -> Tensor:
+    """bias + sum of the weights of each row's active inputs, ``[rows, outputs]``. ``dense``: the same input
+    as a tensor, which receives the gradient (None: nothing does).
+    """
+    table = weight.detach().t().contiguous()
+    start = weight.new_zeros(len(weight)) if bias is None else bias.detach()
+    return _gather(indices, first, count, values, table, start, len(first))
+
+
+@torch.library.custom_op("snnlib::event_weight_grad", mutates_args=(), device_types="cpu")
+def event_weight_grad(
+    grad: Tensor, indices: Tensor, first: Tensor, count: Tensor, values: Tensor | None, inputs: int
+) -> Tensor:
+    """Gradient of the weight, ``[inputs, outputs]``, for the gradient ``[rows, outputs]`` of the currents."""
+    from snnlib.kernels import cpu_events
+
+    total = int(count.sum())
+    rows, rows_values = torch.empty(total, dtype=torch.int32), grad.new_empty(total if values is not None else 0)
+    by_first, by_count = torch.empty(inputs, dtype=torch.int64), torch.empty(inputs, dtype=torch.int64)
+    given = (indices.numpy(), first.numpy(), count.numpy(), None if values is None else values.numpy())
+    cpu_events.transpose(*given, rows.numpy(), by_first.numpy(), by_count.numpy(), rows_values.numpy())
+    by_values = None if values is None else rows_values
+    return _gather(rows, by_first, by_count, by_values, grad, grad.new_zeros(grad.shape[1]), inputs)
+
+
+def _gather(indices, first, count, values, table, start, rows: int) -> Tensor:
+    from snnlib.kernels import cpu_events
+
+    out = table.new_empty((rows, table.shape[1]))
+    arrays = [None if a is None else a.detach().numpy() for a in (indices, first, count, values, table, start, out)]
+    ops.share(lambda begin, end: cpu_events.gather(*arrays, begin, end), rows, len(indices) * table.shape[1])
+    return out
+
+
+@event_linear.register_fake
+def _(dense, indices, first, count, values, weight, bias):
+    return weight.new_empty((len(first), len(weight)))
+
+
+@event_weight_grad.register_fake
+def _(grad, indices, first, count, values, inputs):
+    return grad.new_empty((inputs, grad.shape[1]))
+
+
+def _setup(ctx, inputs, output):
+    dense, *lists, weight, bias = inputs
+    ctx.needs_dense = dense is not None and dense.requires_grad
+    ctx.save_for_backward(*lists, weight if ctx.needs_dense else None)
+    ctx.inputs = weight.shape[1]
+
+
+def _backward(ctx, grad):
+    *lists, weight = ctx.saved_tensors
+    grad = grad.contiguous()
+    to_dense = grad @ weight if ctx.needs_dense else None
+    needs_weight, needs_bias = ctx.needs_input_grad[-2:]
+    to_weight = torch.ops.snnlib.event_weight_grad(grad, *lists, ctx.inputs).t() if needs_weight else None
+    return to_dense, None, None, None, None, to_weight, grad.sum(0) if needs_bias else None
+
+
+event_linear.register_autograd(_backward, setup_context=_setup)
