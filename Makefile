@@ -1,11 +1,12 @@
 # The whole companion: `make all`. `make help` explains every target.
 PROFILE ?= quick
 SETS ?=
+TRAIN ?=
 ARGS ?=
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help env all data plan report test lint lab clean publish 01 02 03 04 05
+.PHONY: help env all data plan report test lint lab clean publish bench 01 02 03 04 05 06 07
 
 # Any Python from 3.11 on starts things off; environment.py then finds or makes the one that has the packages.
 BOOT := $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -22,20 +23,25 @@ ifeq ($(filter $(PROFILE),smoke quick paper),)
 $(error PROFILE=$(PROFILE) is unknown: use smoke, quick or paper)
 endif
 
+ifneq ($(filter-out 0 1,$(TRAIN)),)
+$(error TRAIN=$(TRAIN) is unknown: TRAIN=1 trains what the paper profile lacks, without it nothing is trained there)
+endif
+RUN = --profile $(PROFILE) $(if $(filter 1,$(TRAIN)),--train) $(ARGS)
+
 help:  ## this list
-	@echo "make TARGET [PROFILE=smoke|quick|paper]   (now: $(PROFILE))"
+	@echo "make TARGET [PROFILE=smoke|quick|paper] [TRAIN=1]   (now: $(PROFILE); paper trains only with TRAIN=1)"
 	@awk -F ':.*## ' '/^[0-9a-z ]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env:  ## use the active Python if it has everything, otherwise install requirements.lock into .venv
 	@$(if $(BOOT),$(BOOT) snnlib/environment.py,echo "make env: Python 3.11 or newer is needed and none is on the PATH" >&2; exit 1)
 
-all: env data  ## everything: environment, data, chapters 01 to 05, report
-	@trap 'exit 130' INT; status=0; $(PY) -m snnlib.chapters run all --profile $(PROFILE) $(ARGS) || status=$$?; \
+all: env data  ## everything: environment, data, chapters 01 to 06, report
+	@trap 'exit 130' INT; status=0; $(PY) -m snnlib.chapters run all $(RUN) || status=$$?; \
 	[ $$status -ge 2 ] && exit $$status; \
 	$(PY) -m snnlib.report --profile $(PROFILE) && exit $$status
 
-01 02 03 04 05: env results/.data  ## one chapter (trains what it lacks), e.g. make 03 PROFILE=smoke ARGS="-p seeds 3"
-	@$(PY) -m snnlib.chapters run $@ --profile $(PROFILE) $(ARGS)
+01 02 03 04 05 06 07: env results/.data  ## one chapter (trains what it lacks), e.g. make 03 PROFILE=smoke ARGS="-p seeds 3"
+	@$(PY) -m snnlib.chapters run $@ $(RUN)
 
 data: env  ## fetch the small data sets; larger ones by name, e.g. make data SETS="n_mnist cifar10_dvs"
 	@$(PY) -m snnlib.datasets fetch $(SETS)
@@ -46,7 +52,10 @@ results/.data: | env
 	@mkdir -p results && touch $@
 
 plan: env  ## list the runs, which are recorded already, and the time that the others will take
-	@$(PY) -m snnlib.chapters plan --profile $(PROFILE) $(ARGS)
+	@$(PY) -m snnlib.chapters plan $(RUN)
+
+bench: env  ## speed beside other libraries (pip install .[peers]) into results/bench, e.g. make bench ARGS="--only layer"
+	@$(PY) -m snnlib.bench $(ARGS)
 
 report: env  ## write results/PROFILE/report.html from what is there
 	@$(PY) -m snnlib.report --profile $(PROFILE)

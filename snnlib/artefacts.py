@@ -48,6 +48,15 @@ def save_table(
     return folder / f"{stem}.csv"
 
 
+def leave_out(stem: str, profile: str, reason: str, say: bool = True) -> None:
+    """Tell the report (and, with ``say``, the reader here) why a figure or table cannot be made: no recorded
+    run shows it.
+    """
+    if say:
+        print(f"{stem} is left out: {reason}.")
+    _write(paths.results(profile) / "missing" / f"{stem}.txt", f"{reason}\n")
+
+
 def _write(path, content):
     text = content if isinstance(content, str) else json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     files.write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

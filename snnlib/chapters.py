@@ -94,13 +94,16 @@ def run(
         started = time.monotonic()
         print(f"[{position}/{len(plans)}] {chapter}: {ledger.CHAPTERS[chapter]}", flush=True)
         try:
-            needed = runs_of(chapter, complete)
+            needed, records = runs_of(chapter, complete), []
             if needed:
                 from snnlib import experiments
 
-                experiments.run(needed, profile=profile, workers=workers or complete.get("workers", 0))
+                records = experiments.run(needed, profile, workers or complete.get("workers", 0))
             _remove_artefacts(chapter, profile)  # what an earlier run left must not pass for this one's
             output = paths.results(profile) / "notebooks" / f"{chapter}.ipynb"
+            if needed and not records:
+                _leave_out(chapter, profile, output)
+                continue
             execute(folder / f"{chapter}.ipynb", output, injected)
             print(f"      {time.monotonic() - started:.0f} s, {_short(output)}", flush=True)
         except Exception as error:  # the other chapters do not depend on this one
@@ -112,11 +115,15 @@ def run(
 def plan(
     chapters, profile: str, overrides: dict[str, str], workers: int = 0, folder: Path = parameters.NOTEBOOKS
 ) -> None:
-    """Print for each chapter its runs, how many are recorded and an estimate for the rest; train nothing."""
-    from snnlib import experiments
+    """Print for each chapter its runs, which are recorded on which data, and an estimate for the rest; train
+    nothing.
+    """
+    import torch
+
+    from snnlib import experiments, planning
 
     workers = experiments.processes(workers)
-    plans, total, seen, any_recorded = _resolve(chapters, profile, overrides, folder), 0.0, set(), False
+    plans, total, seen, at_hand = _resolve(chapters, profile, overrides, folder), 0.0, set(), {}
     for chapter, (_, complete) in plans.items():
         try:
             needed = [run for run in runs_of(chapter, complete) if run not in seen]  # chapters share runs
@@ -124,19 +131,25 @@ def plan(
             print(f"{chapter}: not known yet. {error}\n")
             continue
         seen.update(needed)
+        at_hand |= {run.task: run.data.split(":")[0] for run in needed}
         if not needed:
             print(f"{chapter}: no runs of its own\n")
             continue
-        table = experiments.plan(needed, profile)
-        # A recorded run has 0 s left.
-        done, seconds = table["recorded"].sum(), table["seconds"].sum() / workers
-        total, any_recorded = total + seconds, any_recorded or done > 0
-        print(f"{chapter}: {len(table)} runs, {done} recorded, about {_duration(seconds)} for the rest")
-        print(table.round({"seconds": 0}).to_string(index=False) + "\n")
-    print(
-        f"profile {profile}: about {_duration(total)} of training in all, {workers} runs at a time"
-        + ("" if any_recorded else " (estimated for CPU cores; the first finished runs correct it)")
-    )
+        table = planning.plan(needed, profile)
+        seconds = table["seconds"].sum() / workers  # a recorded run has 0 s left
+        total += seconds
+        rest = f"about {_duration(seconds)} for the rest" if seconds else "nothing to train"
+        print(f"{chapter}: {len(table)} runs, {table['recorded'].sum()} recorded, {rest}")
+        print(planning.by_setting(table).to_string(index=False) + "\n")
+    print(f"profile {profile}: about {_duration(total)} of training in all, on the CPU, {workers} at a time")
+    print(f"  The estimate rests on {planning.speed(profile)[1]}. On a GPU: not measured.")
+    if torch.cuda.is_available():
+        print("  There is a GPU, and the runs will use it: expect another time than the CPU's.")
+    if not experiments.trains(profile):
+        print(f"  Only `make all PROFILE={profile} TRAIN=1` trains what is missing, on the data at hand.")
+    others = ", ".join(f"{task} ({kind})" for task, kind in sorted(at_hand.items()) if kind != "official")
+    if others:
+        print(f"  Not the official data here: {others}. `make data` and data/README.md help.")
 
 
 def _with_generation(plans, profile, folder):
@@ -169,8 +182,19 @@ def _resolve(chapters, profile, overrides, folder):
 def _remove_artefacts(chapter, profile):
     for kind, stems in (("figures", ledger.FIGURES[chapter]), ("tables", ledger.TABLES[chapter])):
         for stem in stems:
-            for path in (paths.results(profile) / kind).glob(f"{stem}.*"):
-                path.unlink()
+            for folder in (kind, "missing"):
+                for path in (paths.results(profile) / folder).glob(f"{stem}.*"):
+                    path.unlink()
+
+
+def _leave_out(chapter, profile, output):
+    """A chapter of which no run is recorded is not drawn; the report says why."""
+    from snnlib import artefacts
+
+    output.unlink(missing_ok=True)  # an older copy must not pass for the result of this run
+    for stem in (*ledger.FIGURES[chapter], *ledger.TABLES[chapter]):
+        artefacts.leave_out(stem, profile, f"no run of chapter {chapter[:2]} is recorded", say=False)
+    print("      not drawn: none of its runs is recorded", flush=True)
 
 
 def _sentence(error):
@@ -209,9 +233,12 @@ def _arguments(arguments):
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (("run", "execute chapters"), ("plan", "list the runs of chapters")):
         command = commands.add_parser(name, help=text)
-        command.add_argument("chapters", nargs="*", default=["all"], help="01 ... 05, or all")
+        command.add_argument("chapters", nargs="*", default=["all"], help="01 ... 07, or all (01 to 06)")
         command.add_argument("--profile", default="quick")
         command.add_argument("--workers", type=int, default=0, help="training processes; 0: one per core")
+        command.add_argument(
+            "--train", action="store_true", help="in the paper profile too, train what is not recorded"
+        )
         command.add_argument(
             "-p",
             dest="overrides",
@@ -244,9 +271,12 @@ def main(arguments=None) -> int:
                     readme.write("quick")
                 return status
             return publishing.check(options.artefacts)
-        names = ledger.CHAPTERS if "all" in options.chapters else options.chapters
+        every = [chapter for chapter in ledger.CHAPTERS if chapter not in ledger.BY_ITSELF]
+        names = every if "all" in options.chapters else options.chapters
         chapters = sorted({ledger.find(name) for name in names})
         overrides = dict(options.overrides)
+        if options.train:
+            os.environ["SNN_TRAIN"] = "1"  # for experiments.trains, here and in the kernels
         if options.workers < 0:
             raise ValueError(f"--workers is {options.workers}; it must be 0 (one per core) or more.")
         if not paths.DATA.exists():

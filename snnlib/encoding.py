@@ -10,11 +10,11 @@ from snnlib.synapses import Spikes
 
 
 def bernoulli(x: Tensor, time_steps: int, generator: torch.Generator | None = None) -> Tensor:
-    """Each step spikes with probability x in [0, 1], drawn afresh (MDN's images; the PLIF paper calls it
-    Poisson).
+    """Each step spikes with probability x, drawn afresh (MDN's images; the PLIF paper calls it Poisson); what
+    is not above 0 never spikes.
 
     The generator gives one number; from it, and from the place and the step, a counter-based generator
-    (SplitMix64) makes each draw: the same spikes on every device, dense or listed.
+    (SplitMix64) makes each draw: for one such number the same spikes on every device, dense or listed.
     """
     key, pairs = _key(generator, x.device), (time_steps + 1) // 2
     if ops.has_kernel(x) and x.device.type == "cpu" and x.dim() >= 2:
@@ -29,13 +29,16 @@ def bernoulli(x: Tensor, time_steps: int, generator: torch.Generator | None = No
         return spikes.view(time_steps, *x.shape)
     counter = torch.arange(x.numel() * pairs, device=x.device).view(-1, pairs) + 1
     bits = _mix(key + counter * _signed(0x9E3779B97F4A7C15))
-    draws = torch.stack([bits & 0xFFFFFFFF, (bits >> 32) & 0xFFFFFFFF], -1).view(-1, 2 * pairs)[:, :time_steps]
-    bound = (x.reshape(-1, 1).double() * 2.0**32).long()
+    draws = torch.stack([bits & 0xFFFFFFFF, (bits >> 32) & 0xFFFFFFFF], -1).view(-1, 2 * pairs)[
+        :, :time_steps
+    ]
+    chance = torch.where(x > 0, x.double().clamp(max=1.0), 0.0)
+    bound = (chance.reshape(-1, 1) * 2.0**32).long()
     return (draws < bound).t().to(x.dtype).reshape(time_steps, *x.shape)
 
 
 def bernoulli_spikes(x: Tensor, time_steps: int, generator: torch.Generator | None = None) -> Spikes:
-    """The spikes of ``bernoulli`` for x ``[B, N]`` on a CPU, as lists of indices: nothing is drawn for x = 0."""
+    """The spikes of ``bernoulli`` for x ``[B, N]`` on a CPU, as lists of indices."""
     from snnlib.kernels import cpu_events
 
     key = _key(generator, x.device)
@@ -61,7 +64,7 @@ def _signed(constant: int) -> int:
 
 
 def _mix(z: Tensor) -> Tensor:
-    """``kernels.cpu_events._mix`` on signed 64-bit tensors, whose shift to the right must not carry the sign."""
+    """``kernels.cpu_events._mix`` on signed 64-bit tensors, whose shift to the right carries the sign."""
     z = (z ^ ((z >> 30) & (2**34 - 1))) * _signed(0xBF58476D1CE4E5B9)
     z = (z ^ ((z >> 27) & (2**37 - 1))) * _signed(0x94D049BB133111EB)
     return z ^ ((z >> 31) & (2**33 - 1))

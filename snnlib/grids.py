@@ -8,7 +8,7 @@ decides what is trained. 0 epochs or samples mean the paper's number. Settings c
 import inspect
 from collections.abc import Iterable, Sequence
 
-from snnlib import datasets, meta_neurons, networks, published
+from snnlib import datasets, meta_neurons, networks, parameters, published
 from snnlib.experiments import Run
 from snnlib.neurons import PRESETS
 
@@ -286,11 +286,56 @@ def chapter_05(
     )
 
 
+def mixed(tasks: Iterable[str], seeds: int, **budget) -> list[Run]:
+    """Networks of spatial and temporal neurons in turn: 2-FS, 2-SDS, 2-FS, ... in every layer (MDN, end of
+    Sec. 4.8).
+    """
+    both = {"mixed": (*PRESETS["2-FS"], *PRESETS["2-SDS"])}
+    return transfer(tasks, ("mixed",), seeds, thetas=both, **budget)
+
+
+def fewer_steps(time_steps: Iterable[int], seeds: int, **budget) -> list[Run]:
+    """PLIF on Fashion-MNIST with fewer than the paper's 8 time steps; [] while that data set has no option
+    ``time_steps``.
+    """
+    if "time_steps" not in datasets.registry.entry("fashion_mnist").options:
+        return []
+    return [
+        plif_run("fashion_mnist", *VARIANTS[0], seed, time_steps=steps, **budget)
+        for steps in time_steps
+        for seed in range(seeds)
+    ]
+
+
+def chapter_06(
+    profile: str, chapters: Iterable[str], mixed_tasks: Iterable[str], few_steps: Iterable[int]
+) -> list[Run]:
+    """The runs of ``chapters`` (of 02 to 05) as ``profile`` has them, so that none is trained twice, and what
+    the claims need beyond: mixed networks beside pure ones with chapter 03's budget, PLIF with fewer time
+    steps with chapter 04's. Values given to single chapters on the command line do not reach this one.
+    """
+    own = {stem: parameters.resolve(stem, profile, {})[1] for stem in ("03_transfer", "04_plif_ablation")}
+    known = [stem for stem in CHAPTERS if stem < "06"]
+    unknown = [stem for stem in chapters if stem not in known]
+    if unknown:
+        raise ValueError(f"06_claims: chapters is {list(chapters)}; choose of {', '.join(known)}.")
+    runs = []
+    for stem in chapters:
+        told = parameters.resolve(stem, profile, {})[1]
+        runs += for_chapter(stem, told | {"neuron_source": "published"})
+    mdn, plif = own["03_transfer"], own["04_plif_ablation"]
+    budget = {name: mdn[name] for name in ("seeds", "epochs", "train_samples", "test_samples", "hidden")}
+    names = ("seeds", "epochs", "train_samples", "test_samples", "channels", "features")
+    runs += mixed(mixed_tasks, **budget) + transfer(mixed_tasks, ("2-FS", "2-SDS"), **budget)
+    return runs + fewer_steps(few_steps, **{name: plif[name] for name in names})
+
+
 CHAPTERS = {
     "02_mdn_generation": chapter_02,
     "03_transfer": chapter_03,
     "04_plif_ablation": chapter_04,
     "05_pooling": chapter_05,
+    "06_claims": chapter_06,
 }
 
 
@@ -316,7 +361,7 @@ def _check(stem: str, parameters: dict) -> None:
     if parameters.get("neuron_source", "published") not in ("published", "generated"):
         source = parameters["neuron_source"]
         raise ValueError(f"{stem}: neuron_source is {source!r}; it must be 'published' or 'generated'.")
-    for name, valid in (("tasks", MDN_TASKS), ("data", PLIF_DATASETS)):
+    for name, valid in (("tasks", MDN_TASKS), ("mixed_tasks", MDN_TASKS), ("data", PLIF_DATASETS)):
         unknown = [item for item in parameters.get(name, valid) if item not in valid]
         if unknown or not parameters.get(name, valid):
             choice = ", ".join(valid)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from snnlib.kernels import pooling
 from snnlib.synapses import Spikes
 
 
@@ -44,9 +45,14 @@ class TimeSharedDropout(nn.Module):
         return f"p={self.p}"
 
 
+class _SpikeMaxPool(nn.MaxPool2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return pooling.max_pool(x, self.kernel_size, self.stride)
+
+
 def spike_max_pool(kernel: int, stride: int) -> TimeBatched:
     """Max-pooling of spikes: any spike in the window passes, and spikes stay binary (PLIF, Sec. 3.6)."""
-    return TimeBatched(nn.MaxPool2d(kernel, stride))
+    return TimeBatched(_SpikeMaxPool(kernel, stride))
 
 
 def spike_average_pool(kernel: int, stride: int) -> TimeBatched:

@@ -8,7 +8,12 @@ CHAPTERS = {
     "03_transfer": "Transfer to seven tasks",
     "04_plif_ablation": "Learnable membrane time constants",
     "05_pooling": "Pooling spikes",
+    "06_claims": "Every claim judged",
+    "07_performance": "What a neuron costs",
 }
+
+BY_ITSELF = ("07_performance",)
+"""Chapters that "all" leaves out: what they make is about the machine, and needs it idle."""
 
 FIGURES = {
     "01_dynamics": ("mdn_fig4", "plif_fig1", "plif_fig2", "plif_fig3", "plif_encoders", "phase_portraits"),
@@ -25,6 +30,8 @@ FIGURES = {
         "plif_figS5",
     ),
     "05_pooling": ("plif_fig5",),
+    "06_claims": ("claims_effects",),
+    "07_performance": ("speed_ratios", "speed_memory", "speed_synapse"),
 }
 
 TABLES = {
@@ -33,12 +40,20 @@ TABLES = {
     "03_transfer": ("mdn_table3", "mdn_table4"),
     "04_plif_ablation": ("plif_table1", "plif_table2", "plif_table3", "plif_table4", "plif_tableS2"),
     "05_pooling": ("plif_table5",),
+    "06_claims": ("claims",),
+    "07_performance": ("speed",),
 }
 
 _UNNUMBERED = {
+    "speed": "Speed side by side",
+    "speed_ratios": "Speed: times as fast as the best peer",
+    "speed_memory": "Speed: memory against time steps",
+    "speed_synapse": "Speed: a synapse against density",
     "plif_encoders": "PLIF paper, supplement 10: PLIF neurons as encoders",
     "phase_portraits": "Beyond the papers: phase portraits",
     "plif_table1": "PLIF paper, Table 1 and Table S1",
+    "claims": "Scoreboard: the claims of both papers",
+    "claims_effects": "Scoreboard: effects and intervals of all claims",
 }
 
 

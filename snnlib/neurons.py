@@ -37,11 +37,13 @@ class _Neuron(nn.Module):
         self, kind: str, current_seq: Tensor, parameters: tuple, initial: tuple, constants: tuple, trace: bool
     ):
         self._check(current_seq)
-        parameters = [_as_tensor(value, current_seq) for value in parameters]
-        initial = [torch.full_like(parameters[0], value, requires_grad=False) for value in initial]
+        if ops.has_kernel(current_seq) and not trace:
+            return ops.run(kind, current_seq, parameters, initial, constants)
+        like = {"dtype": current_seq.dtype, "device": current_seq.device}
+        parameters = [torch.as_tensor(value, **like) for value in parameters]
+        initial = [torch.as_tensor(value, **like) for value in initial]
         if not trace:
-            run = ops.run if ops.has_kernel(current_seq) else reference.run
-            return run(kind, current_seq, parameters, initial, constants)
+            return reference.run(kind, current_seq, parameters, initial, constants)
         spikes, traces = reference.run(kind, current_seq, parameters, initial, constants, trace=True)
         return spikes, dict(zip(self.traced, traces, strict=True))
 
@@ -98,9 +100,7 @@ class SecondOrder(_Neuron):
     fire     S = 1 where V > threshold (strict)
 
     The reset is not detached: S carries the window surrogate (Eq. 6) into V, U and theta. Starts from V = 0,
-    U = initial_u, S = 0. The current I is what comes after the sigmoid. V has no bound: a neuron whose U runs
-    away (theta_a < 0 over hundreds of steps) returns the infinities or NaNs that float arithmetic gives; over
-    the papers' 20 to 30 steps this does not happen.
+    U = initial_u, S = 0. The current I is what comes after the sigmoid.
 
     theta_a .. theta_d: the four dynamic parameters; ``neurons``: how many neurons get a set of their own
     (None: one set for the layer); ``learnable``: whether they receive gradients.
@@ -185,7 +185,7 @@ class PLIF(_Neuron):
 
     def forward(self, current_seq: Tensor, trace: bool = False):
         constants = _constants(self.threshold, math.pi, self.v_reset)
-        k = torch.sigmoid(self.a.to(current_seq.dtype))
+        k = torch.sigmoid(self.a.to(ops.precision(current_seq)))
         return self._run("lif", current_seq, (k,), (self.v_reset,), constants, trace)
 
     def extra_repr(self) -> str:
@@ -236,12 +236,6 @@ def _checked_tau(tau: float) -> float:
     if not tau > 1:
         raise ValueError(f"tau must be greater than 1 time step, got {tau}; Eq. 5 is only valid there.")
     return float(tau)
-
-
-def _as_tensor(value, like: Tensor) -> Tensor:
-    if isinstance(value, Tensor):
-        return value.to(like.dtype)
-    return torch.tensor(value, dtype=like.dtype, device=like.device)
 
 
 def _constants(threshold: float, surrogate_width: float, *own: float) -> tuple:

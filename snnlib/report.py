@@ -129,7 +129,8 @@ def _data(found):
 
 def _chapter(chapter, stems, found, root, profile):
     articles = "".join(
-        _artefact(found[stem], root) if stem in found else _missing(stem, chapter, profile) for stem in stems
+        _artefact(found[stem], root) if stem in found else _missing(stem, chapter, root, profile)
+        for stem in stems
     )
     return (
         f'<section class="chapter" id="{chapter}"><p class="label">Chapter {chapter[:2]}</p>'
@@ -137,11 +138,14 @@ def _chapter(chapter, stems, found, root, profile):
     )
 
 
-def _missing(stem, chapter, profile):
+def _missing(stem, chapter, root, profile):
+    reason = root / "missing" / f"{stem}.txt"
+    why = f"Left out: {reason.read_text().strip()}" if reason.exists() else "Not made yet"
+    command = f"make {chapter[:2]} PROFILE={profile}{' TRAIN=1' if profile == 'paper' else ''}"
     return (
         f'<article class="missing" id="{stem}"><div class="head"><h3>{escape(ledger.title(stem))}</h3>'
         '<span class="badge missing">missing</span></div>'
-        f'<div class="box">Not made yet: <code>make {chapter[:2]} PROFILE={escape(profile)}</code></div>'
+        f'<div class="box">{escape(why)}. <code>{escape(command)}</code></div>'
         "</article>"
     )
 

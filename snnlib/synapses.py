@@ -16,7 +16,7 @@ from torch.nn import functional
 from snnlib.kernels import ops
 
 DENSE_ABOVE = 0.3
-"""Share of active inputs from which the dense product is faster (measured in 07_performance)."""
+"""Share of active inputs above which the dense product is taken; see where it pays in 07_performance."""
 
 WORTH_LISTING = 64
 """Outputs below which a dense product costs less than finding the active inputs."""
@@ -43,7 +43,9 @@ class Spikes:
     def dense(self) -> Tensor:
         """The same spikes as a tensor ``[T, B, N]``."""
         rows = torch.repeat_interleave(torch.arange(len(self.count)), self.count)
-        within = torch.arange(len(rows)) - torch.repeat_interleave(self.count.cumsum(0) - self.count, self.count)
+        within = torch.arange(len(rows)) - torch.repeat_interleave(
+            self.count.cumsum(0) - self.count, self.count
+        )
         at = self.first[rows] + within
         x = torch.zeros((self.shape[0] * self.shape[1], self.shape[2]), dtype=self.dtype)
         x[rows, self.indices[at].long()] = 1.0 if self.values is None else self.values[at]
@@ -84,13 +86,14 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor | Spikes) -> Tensor:
         if x.shape[-1] != self.in_features:
             raise ValueError(
-                f"Linear takes {self.in_features} inputs, got {x.shape[-1]}; make the layer before it, or the "
-                "data, the same size."
+                f"Linear takes {self.in_features} inputs, got {x.shape[-1]}; make the layer before it, or "
+                "the data, the same size."
             )
         if isinstance(x, Spikes):
             return _event_linear(x, None, self.weight, self.bias)
         rows = x.reshape(-1, self.in_features)
-        spikes = listed(rows) if self.out_features >= WORTH_LISTING else None
+        worth = self.out_features >= WORTH_LISTING and x.dtype == self.weight.dtype
+        spikes = listed(rows) if worth and not torch.is_autocast_enabled("cpu") else None
         if spikes is None:
             return functional.linear(x, self.weight, self.bias)
         return _event_linear(spikes, rows, self.weight, self.bias).reshape(*x.shape[:-1], self.out_features)
@@ -127,7 +130,10 @@ def event_weight_grad(
     from snnlib.kernels import cpu_events
 
     total = int(count.sum())
-    rows, rows_values = torch.empty(total, dtype=torch.int32), grad.new_empty(total if values is not None else 0)
+    rows, rows_values = (
+        torch.empty(total, dtype=torch.int32),
+        grad.new_empty(total if values is not None else 0),
+    )
     by_first, by_count = torch.empty(inputs, dtype=torch.int64), torch.empty(inputs, dtype=torch.int64)
     given = (indices.numpy(), first.numpy(), count.numpy(), None if values is None else values.numpy())
     cpu_events.transpose(*given, rows.numpy(), by_first.numpy(), by_count.numpy(), rows_values.numpy())
@@ -139,7 +145,9 @@ def _gather(indices, first, count, values, table, start, rows: int) -> Tensor:
     from snnlib.kernels import cpu_events
 
     out = table.new_empty((rows, table.shape[1]))
-    arrays = [None if a is None else a.detach().numpy() for a in (indices, first, count, values, table, start, out)]
+    arrays = [
+        None if a is None else a.detach().numpy() for a in (indices, first, count, values, table, start, out)
+    ]
     ops.share(lambda begin, end: cpu_events.gather(*arrays, begin, end), rows, len(indices) * table.shape[1])
     return out
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnlib import files, neurons
+from snnlib import files, neurons, streams
 from snnlib.networks import neuron_layers, recorded_spikes
 
 SCHEDULES = {
@@ -48,9 +48,9 @@ def fit(
     goes on with the numbers that it would have had.
     """
     network.to(device)
-    optimiser = torch.optim.Adam(_parameter_groups(network, learning_rate, theta_learning_rate), fused=True)
+    optimiser = torch.optim.Adam(parameter_groups(network, learning_rate, theta_learning_rate), fused=True)
     scheduler = SCHEDULES[schedule](optimiser)
-    train_on, held_out = _split(task.train_y, validation, seed)
+    train_on, held_out = split(task.train_y, validation, seed)
     test_set = (task.test_x, task.test_y)
     validation_set = (task.train_x[held_out], task.train_y[held_out]) if validation else None
 
@@ -69,7 +69,7 @@ def fit(
             **observe(network),
         }
 
-    saved = _load_checkpoint(checkpoint, device)
+    saved = load_checkpoint(checkpoint, device)
     if saved:
         network.load_state_dict(saved["network"])
         optimiser.load_state_dict(saved["optimiser"])
@@ -105,15 +105,9 @@ def evaluate(
     """
     training = network.training
     network.eval()
-    if task.paper == "mdn" and not task.normalise_batch:
-        batch_size = max(
-            batch_size, 100
-        )  # faster, and nothing in these networks or inputs depends on the batch
-    generator = _generator(seed, 0, "evaluate", device)
+    generator = streams.generator(seed, 0, "evaluate", device)
     scores, rates = [], []
-    # Where a batch is normalised as a whole, consecutive clips of one speaker must not form one.
-    order = torch.randperm(len(y), generator=_generator(0, 0, "test order"))
-    for batch in order.split(batch_size):
+    for batch in test_batches(task, len(y), batch_size):
         x_seq = task.batch(x[batch].to(device), generator, train=False, listed=True)
         with recorded_spikes(network) as spikes:
             output = network(x_seq).mean(0)
@@ -122,6 +116,14 @@ def evaluate(
     network.train(training)
     accuracy = round(100 * torch.cat(scores).double().mean().item(), 6)
     return accuracy, [round(rate, 6) for rate in (sum(rates) / len(y)).tolist()]
+
+
+def test_batches(task, samples: int, batch_size: int) -> tuple[Tensor, ...]:
+    """Indices of the batches in which a set is tested, the same at every call."""
+    if task.paper == "mdn" and not task.normalise_batch:
+        batch_size = max(batch_size, 100)  # faster, and nothing in these networks depends on the batch
+    # Where a batch is normalised as a whole, consecutive clips of one speaker must not form one.
+    return torch.randperm(samples, generator=streams.generator(0, 0, "test order")).split(batch_size)
 
 
 def score(rates: Tensor, y: Tensor) -> Tensor:
@@ -176,9 +178,9 @@ def _train_epoch(
     network, task, optimiser, train_on: Tensor, seed: int, epoch: int, batch_size: int, device: str
 ) -> float:
     network.train()
-    order = torch.randperm(len(train_on), generator=_generator(seed, epoch, "order"))
-    generator = _generator(seed, epoch, "encode", device)
-    torch.manual_seed(_stream(seed, epoch, "dropout"))
+    order = torch.randperm(len(train_on), generator=streams.generator(seed, epoch, "order"))
+    generator = streams.generator(seed, epoch, "encode", device)
+    torch.manual_seed(streams.stream(seed, epoch, "dropout"))
     total = 0.0
     for batch in train_on[order].split(batch_size):
         x_seq = task.batch(task.train_x[batch].to(device), generator, train=True, listed=True)
@@ -193,7 +195,8 @@ def _train_epoch(
     return total / len(train_on)
 
 
-def _parameter_groups(network: nn.Module, learning_rate: float, theta_learning_rate: float) -> list[dict]:
+def parameter_groups(network: nn.Module, learning_rate: float, theta_learning_rate: float) -> list[dict]:
+    """Adam's groups: weights, and theta with its own learning rate eta_D."""
     thetas = {
         id(p) for n in neuron_layers(network) if isinstance(n, neurons.SecondOrder) for p in n.parameters()
     }
@@ -205,13 +208,13 @@ def _parameter_groups(network: nn.Module, learning_rate: float, theta_learning_r
     return [group for group in groups if group["params"]]
 
 
-def _split(y: Tensor, validation: float, seed: int) -> tuple[Tensor, Tensor]:
+def split(y: Tensor, validation: float, seed: int) -> tuple[Tensor, Tensor]:
     """Indices to train on and, ``validation`` of every class, to hold out."""
     if not validation:
         return torch.arange(len(y)), torch.arange(0)
     if y.dim() != 1:
         raise ValueError("A validation split needs class labels; this task has several labels per sample.")
-    shuffled = torch.randperm(len(y), generator=_generator(seed, 0, "validation"))
+    shuffled = torch.randperm(len(y), generator=streams.generator(seed, 0, "validation"))
     held = [
         members[: round(validation * len(members))]
         for members in (shuffled[y[shuffled] == label] for label in y.unique())
@@ -224,22 +227,13 @@ def _split(y: Tensor, validation: float, seed: int) -> tuple[Tensor, Tensor]:
 
 def initialise(seed: int) -> None:
     """Seed the stream from which the next network takes its first weights."""
-    torch.manual_seed(_stream(seed, 0, "weights"))
+    torch.manual_seed(streams.stream(seed, 0, "weights"))
 
 
-def _stream(seed: int, epoch: int, purpose: str) -> int:
-    """A seed of its own for each use of randomness, so that no use shifts another."""
-    return int(
-        np.random.SeedSequence([seed, epoch, *purpose.encode()]).generate_state(1, np.uint64)[0]
-        >> np.uint64(1)
-    )
-
-
-def _generator(seed: int, epoch: int, purpose: str, device: str = "cpu") -> torch.Generator:
-    return torch.Generator(device).manual_seed(_stream(seed, epoch, purpose))
-
-
-def _load_checkpoint(checkpoint: Path | None, device: str) -> dict | None:
+def load_checkpoint(checkpoint: Path | None, device: str) -> dict | None:
+    """What a run that was cut off left behind, or None; one that cannot be read counts as none, with a
+    warning.
+    """
     if checkpoint is None or not checkpoint.exists():
         return None
     try:

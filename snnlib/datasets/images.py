@@ -217,11 +217,12 @@ def _standin(name: str, dataset: str, note: str, licence: str, make) -> Source:
 
 def _view(shape: tuple, mean: tuple, std: tuple, augmentation: str):
     def view(paper, options):
+        steps = options.get("time_steps") or {"mdn": 20, "plif": 8}[paper]
         if paper == "mdn":
             flat = (shape[0] * shape[1] * shape[2],)
-            return dict(time_steps=20, input_shape=flat, classes=10, encoding="bernoulli", scale=1 / 255)
+            return dict(time_steps=steps, input_shape=flat, classes=10, encoding="bernoulli", scale=1 / 255)
         return dict(
-            time_steps=8,
+            time_steps=steps,
             input_shape=shape,
             classes=10,
             encoding="direct",
@@ -235,6 +236,7 @@ def _view(shape: tuple, mean: tuple, std: tuple, augmentation: str):
 
 
 PAPERS = ("mdn", "plif")
+STEPS = {"time_steps": int}  # None: the papers' 20 and 8
 register(
     Entry(
         "mnist",
@@ -251,6 +253,7 @@ register(
             ),
         ),
         _view((1, 28, 28), (0.1307,), (0.3081,), "affine"),
+        STEPS,
     )
 )
 
@@ -270,6 +273,7 @@ register(
             ),
         ),
         _view((1, 28, 28), (0.2860,), (0.3530,), "none"),
+        STEPS,
     )
 )
 
@@ -289,5 +293,6 @@ register(
             ),
         ),
         _view((3, 32, 32), (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010), "crop_flip"),
+        STEPS,
     )
 )

@@ -85,7 +85,9 @@ class Task:
             if value not in allowed:
                 raise ValueError(f"task {self.name}: {value!r} is not one of {', '.join(allowed)}")
 
-    def batch(self, x: Tensor, generator: torch.Generator, train: bool, listed: bool = False) -> Tensor | Spikes:
+    def batch(
+        self, x: Tensor, generator: torch.Generator, train: bool, listed: bool = False
+    ) -> Tensor | Spikes:
         """Encode samples ``x`` (rows of ``train_x`` or ``test_x``, on any device) as ``[T, B,
         *input_shape]`` float32; with ``listed``, sparse random spikes on a CPU as ``synapses.Spikes``, for a
         network that begins with ``synapses.Linear``.

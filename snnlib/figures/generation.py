@@ -182,12 +182,13 @@ def scatter(axis, clusters, pair, published=None, bins: int = 5) -> None:
 
 
 def mdn_fig3(sources) -> plt.Figure:
-    """MDN Fig. 3: left column MNIST, right column TIDigits.
+    """MDN Fig. 3: left column MNIST, right column TIDigits, as far as both are there.
 
     sources: {task: dict} with title, accuracy [seeds, epochs + 1] in percent, snapshot, ab and cd (Clusters),
     published_ab and published_cd [K, 2].
     """
-    figure, axes = plt.subplots(3, 2, figsize=(9.4, 10.2), height_ratios=(0.85, 1, 1))
+    figure, axes = plt.subplots(3, len(sources), figsize=(4.7 * len(sources), 10.2),
+                                height_ratios=(0.85, 1, 1), squeeze=False)
     for column, (task, source) in zip(axes.T, sources.items(), strict=True):
         curves(column[0], source["accuracy"], SOURCE_COLOURS[task])
         column[0].axvline(source["snapshot"], color=INK, lw=1, ls=":")
@@ -200,7 +201,7 @@ def mdn_fig3(sources) -> plt.Figure:
             scatter(axis, found, pair, source[f"published_{name}"])
             axis.set_title(f"{_count(len(found.modes), 'mode')}, K = {len(found.centres)} "
                            f"(published {len(source[f'published_{name}'])})", fontweight="normal")
-    for axis, name in zip(axes.flat, "abcdef", strict=True):
+    for axis, name in zip(axes.flat, "abcdef", strict=False):
         style.letter(axis, name)
     blue = CLUSTER_COLOURS[0]
     marks = [plt.Line2D([], [], ls="", marker=marker, **look) for marker, look in (
@@ -235,7 +236,7 @@ def mdn_fig5(tasks) -> plt.Figure:
     starts below the lowest mean after the first epoch, so that the end of the curves can be told apart.
     """
     figure, axes = plt.subplots(1, len(tasks), figsize=(10.4, 4.5), squeeze=False)
-    for axis, source, name in zip(axes.flat, tasks.values(), "ab", strict=True):
+    for axis, source, name in zip(axes.flat, tasks.values(), "ab", strict=False):
         lowest = 100.0
         for neuron, accuracy in source["accuracy"].items():
             home, colour, accuracy = neuron in source["home"], NEURON_COLOURS[neuron], np.asarray(accuracy)
@@ -247,8 +248,9 @@ def mdn_fig5(tasks) -> plt.Figure:
         axis.set(title=fill(source["title"], 60), xlabel="epoch", ylabel="test accuracy (%)",
                  xlim=(0, None), ylim=(max(0, lowest - 0.08 * (100 - lowest)), 100))
         style.letter(axis, name)
-    handles = [plt.Line2D([], [], color=NEURON_COLOURS[n], lw=2.2) for n in source["accuracy"]]
-    labels = [f"{n} ({style.NEURON_NAMES[n]})" for n in source["accuracy"]]
+    drawn = [n for n in NEURON_COLOURS if any(n in source["accuracy"] for source in tasks.values())]
+    handles = [plt.Line2D([], [], color=NEURON_COLOURS[n], lw=2.2) for n in drawn]
+    labels = [f"{n} ({style.NEURON_NAMES[n]})" for n in drawn]
     handles += [plt.Line2D([], [], color="#888888", lw=1.1, ls=(0, (4, 2))),
                 plt.Line2D([], [], color="#888888", marker="<", ms=6, ls="")]
     figure.legend(handles, [*labels, "guest from the other source", "published (Table 3)"], ncols=3,

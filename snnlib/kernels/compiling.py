@@ -17,11 +17,12 @@ _HERE = Path(__file__).parent
 @contextlib.contextmanager
 def cached() -> Iterator[None]:
     """Within the block, ``numba.njit(cache=True)`` stores compiled code under the digest of this folder's
-    sources, beside them or, where that cannot be written, among the user's temporary files.
+    sources: in NUMBA_CACHE_DIR if that is set, beside them, or, where that cannot be written, among the
+    user's temporary files.
     """
     sources = b"".join(path.read_bytes() for path in sorted(_HERE.glob("*.py")))
     name = "numba-" + hashlib.sha256(sources).hexdigest()[:12]
-    folder = _HERE / "__pycache__" / name
+    folder = Path(numba.config.CACHE_DIR or _HERE / "__pycache__") / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()

@@ -1,11 +1,12 @@
 """The neurons on a CPU: numba compiles the steps of ``steps.py`` into one loop over blocks of neurons.
 
-A block of neurons keeps its state in the first-level cache through all time steps, and the innermost loop runs
-over neurons that lie side by side, so that it becomes vector instructions. The backward pass runs each block
-forward again from the input current and keeps the states of that block only.
+A block of neurons keeps its state in the first-level cache through all time steps, and the innermost loop
+runs over neurons that lie side by side, so that it becomes vector instructions. The backward pass runs each
+block forward again from the input current and keeps the states of that block only.
 
-Arrays: x [T or 1, members, lanes] (1: the same current at every step), parameters [6, members, width]: the four
-of the step, then V and U at the start; ``width`` divides ``lanes``, 1 where neurons of a layer share values.
+Arrays: x [T or 1, members, lanes] (1: the same current at every step), parameters [6, members, width]: the
+four of the step, then V and U at the start; ``width`` divides ``lanes``, 1 where neurons of a layer share
+values.
 """
 
 import numba
@@ -13,7 +14,7 @@ import numpy as np
 
 from snnlib.kernels import compiling, steps
 
-LANES = 256
+LANES = 1024
 """Neurons of a block; their states over T = 20 steps stay within the second-level cache."""
 
 _inline = numba.njit(nogil=True, error_model="numpy")
@@ -39,18 +40,27 @@ def _block(index, lanes, width):
 
 
 @_inline
-def _load(parameters, member, offset, n, local, v, u):
+def _load(parameters, member, offset, n, local, v, u, states=2):
     """Parameters and initial state of a block, spread over its lanes."""
     shared = parameters.shape[2] == 1
     for j in range(n):
         at = 0 if shared else offset + j
         for i in range(4):
             local[i, j] = parameters[i, member, at]
-        v[j], u[j] = parameters[4, member, at], parameters[5, member, at]
+        if states == 2:
+            u[j] = parameters[5, member, at]
+        v[j] = parameters[4, member, at]  # last: with a single state U lies where V does, unused
 
 
-def _forward_of(step):
-    @_inline
+def _named(function, step):
+    """Compiled under a name of its own: kernels of equal names, cached by different processes, would be
+    taken for one another when both are loaded.
+    """
+    function.__name__ = function.__qualname__ = f"{function.__name__}_{step.__name__}"
+    return _inline(function)
+
+
+def _forward_of(step, states):
     def forward(x, spikes, parameters, c, first, last):
         local = np.empty((6, LANES), x.dtype)  # one array: its rows cannot overlap, and the compiler sees it
         for index in range(first, last):
@@ -61,46 +71,53 @@ def _forward_of(step):
                 out = spikes[t, member, lane : lane + n]
                 for j in range(n):
                     p = (local[0, j], local[1, j], local[2, j], local[3, j])
-                    fired, local[4, j], local[5, j] = step(current[j], local[4, j], local[5, j], p, c)
-                    out[j] = fired
+                    fired, v, u = step(current[j], local[4, j], local[5, j], p, c)
+                    out[j], local[4, j] = fired, v
+                    if states == 2:
+                        local[5, j] = u
 
-    return forward
+    return _named(forward, step)
 
 
-def _backward_of(step, adjoint, learned):
+def _backward_of(step, adjoint, states, learned):
     """gx [T or 1, members, lanes] is written; gp [learned, blocks, 1 or LANES] receives sums over time (and
     over the lanes of a block, if parameters are shared), or is None.
     """
 
-    @_inline
     def backward(x, gs, gx, gp, parameters, c, first, last):
         T = gs.shape[0]
-        states = np.empty((T, 2, LANES), x.dtype)
+        before = np.empty((T, states, LANES), x.dtype)  # V and U before each step
         # Rows: 4 parameters, gradients of V and U, of the parameters, of the current at one step and in all.
         local = np.empty((12, LANES), x.dtype)
         every = gx.shape[0] == T  # or one gradient for a current that is the same at every step
         for index in range(first, last):
             member, lane, n, offset = _block(index, x.shape[2], parameters.shape[2])
-            _load(parameters, member, offset, n, local, states[0, 0], states[0, 1])
+            _load(parameters, member, offset, n, local, before[0, 0], before[0, states - 1], states)
             for t in range(T - 1):
                 current = x[min(t, x.shape[0] - 1), member, lane : lane + n]
+                v_t, u_t = before[t, 0], before[t, states - 1]
+                v_next, u_next = before[t + 1, 0], before[t + 1, states - 1]
                 for j in range(n):
                     p = (local[0, j], local[1, j], local[2, j], local[3, j])
-                    _, v, u = step(current[j], states[t, 0, j], states[t, 1, j], p, c)
-                    states[t + 1, 0, j], states[t + 1, 1, j] = v, u
+                    _, v, u = step(current[j], v_t[j], u_t[j], p, c)
+                    v_next[j] = v
+                    if states == 2:
+                        u_next[j] = u
             local[4:] = 0
             for back in range(T):
                 t = T - 1 - back
                 current = x[min(t, x.shape[0] - 1), member, lane : lane + n]
                 gs_t = gs[t, member, lane : lane + n]
-                v_t, u_t = states[t, 0], states[t, 1]
+                v_t, u_t = before[t, 0], before[t, states - 1]
                 gx_t = gx[t, member, lane : lane + n] if every else local[10, :n]
                 for j in range(n):
                     p = (local[0, j], local[1, j], local[2, j], local[3, j])
                     g, gv, gu, g0, g1, g2, g3 = adjoint(
                         current[j], v_t[j], u_t[j], p, c, gs_t[j], local[4, j], local[5, j]
                     )
-                    gx_t[j], local[4, j], local[5, j] = g, gv, gu
+                    gx_t[j], local[4, j] = g, gv
+                    if states == 2:
+                        local[5, j] = gu
                     if gp is not None:
                         local[6, j] += g0
                         if learned > 1:
@@ -122,17 +139,17 @@ def _backward_of(step, adjoint, learned):
                     else:
                         gp[i, index] = local[6 + i]
 
-    return backward
+    return _named(backward, step)
 
 
-_first_order = _forward_of(_inline(steps.first_order))
-_first_order_back = _backward_of(_inline(steps.first_order), _inline(steps.first_order_adjoint), 1)
-_second_order = _forward_of(_inline(steps.second_order))
-_second_order_back = _backward_of(_inline(steps.second_order), _inline(steps.second_order_adjoint), 4)
-_lif = _forward_of(_inline(steps.lif))
-_lif_back = _backward_of(_inline(steps.lif), _inline(steps.lif_adjoint), 1)
-_izhikevich = _forward_of(_inline(steps.izhikevich))
-_izhikevich_back = _backward_of(_inline(steps.izhikevich), _inline(steps.izhikevich_adjoint), 4)
+_first_order = _forward_of(_inline(steps.first_order), 1)
+_first_order_back = _backward_of(_inline(steps.first_order), _inline(steps.first_order_adjoint), 1, 1)
+_second_order = _forward_of(_inline(steps.second_order), 2)
+_second_order_back = _backward_of(_inline(steps.second_order), _inline(steps.second_order_adjoint), 2, 4)
+_lif = _forward_of(_inline(steps.lif), 1)
+_lif_back = _backward_of(_inline(steps.lif), _inline(steps.lif_adjoint), 1, 1)
+_izhikevich = _forward_of(_inline(steps.izhikevich), 2)
+_izhikevich_back = _backward_of(_inline(steps.izhikevich), _inline(steps.izhikevich_adjoint), 2, 4)
 
 # Only functions of a module can be kept on disk by numba, hence one line of each.
 with compiling.cached():

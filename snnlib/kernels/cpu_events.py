@@ -1,5 +1,5 @@
-"""Spikes as lists of indices on a CPU: drawing them, finding them in a dense tensor, and adding up the rows of
-a table that they name.
+"""Spikes as lists of indices on a CPU: drawing them, finding them in a dense tensor, and adding up the rows
+of a table that they name.
 
 Row r of a list holds ``indices[first[r] : first[r] + count[r]]``: the inputs that are active there, and
 ``values`` beside them where they are not all 1. One gather-add serves the synapse's forward pass (rows: time
@@ -40,7 +40,7 @@ with compiling.cached():
                 count[t * B + b] = 0
             for i in range(N):
                 if p[b, i] > 0:
-                    bound = np.uint64(np.float64(p[b, i]) * 4294967296.0)
+                    bound = np.uint64(min(np.float64(p[b, i]), 1.0) * 4294967296.0)
                     at = (np.uint64(b) * np.uint64(N) + np.uint64(i)) * pairs
                     for t in range(T):
                         if t % 2 == 0:
@@ -60,7 +60,8 @@ with compiling.cached():
             for pair in range(pairs):
                 early, late = out[2 * pair, b], out[min(2 * pair + 1, T - 1), b]
                 for i in range(N):
-                    bound = np.uint64(np.float64(p[b, i]) * 4294967296.0)
+                    chance = min(np.float64(p[b, i]), 1.0) if p[b, i] > 0 else 0.0
+                    bound = np.uint64(chance * 4294967296.0)
                     at = (np.uint64(b) * np.uint64(N) + np.uint64(i)) * np.uint64(pairs) + np.uint64(pair)
                     bits = _mix(np.uint64(key) + (at + np.uint64(1)) * GOLDEN)
                     late[i] = (bits >> np.uint64(32)) < bound
@@ -79,7 +80,7 @@ with compiling.cached():
 
     @_kernel
     def counts(x, count, most):
-        """(number of entries of x [R, N] other than 0, or -1 once there are more than ``most``; all are 1)."""
+        """(entries of x [R, N] other than 0, or -1 once there are more than ``most``; all of them are 1)."""
         total, ones = 0, True
         for r in range(x.shape[0]):
             n, odd = 0, 0

@@ -7,6 +7,7 @@ precision without a kernel of its own (half precision on a CPU, say) runs the lo
 import functools
 import importlib.util
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -21,6 +22,8 @@ LEARNED = {"first_order": 1, "second_order": 4, "lif": 1, "izhikevich": 4}
 WORTH_A_THREAD = 50_000
 """Neuron-steps below which a second thread costs more than it saves."""
 
+PARTS_PER_THREAD = 4
+
 
 def has_kernel(current: Tensor) -> bool:
     """Whether a compiled kernel serves tensors of this device and precision."""
@@ -29,31 +32,68 @@ def has_kernel(current: Tensor) -> bool:
     return current.device.type == "cuda" and importlib.util.find_spec("triton") is not None
 
 
+def precision(current: Tensor) -> torch.dtype:
+    """In which a kernel computes: the current's own, at least float32."""
+    return torch.float32 if current.dtype.itemsize < 4 else current.dtype
+
+
 def run(
     kind: str,
     current_seq: Tensor,
-    parameters: Sequence[Tensor],
-    initial: Sequence[Tensor],
+    parameters: Sequence[Tensor | float],
+    initial: Sequence[float],
     constants: Sequence[float],
 ) -> Tensor:
     """Spikes ``[T, *]`` of a layer of neurons for its input current ``[T, *]``, both of the same dtype.
 
-    ``parameters`` (up to four, those of the step) and ``initial`` (V and U at the start) are tensors of one
-    shape: ``()`` for one set in all, ``[N]`` for one per neuron of the last axis, ``[M, 1, 1]`` or
-    ``[M, 1, N]`` for the members of an ensemble along the axis after time. A current that is expanded over
+    ``parameters``: up to four, those of the step, as numbers or as tensors of one shape: ``()`` for one set
+    in all, ``[N]`` for one per neuron of the last axis, ``[M, 1, 1]`` or ``[M, 1, N]`` for the members of an
+    ensemble along the axis after time. ``initial``: V and U at the start. A current that is expanded over
     time (stride 0) is read, and its gradient written, once. ``constants``: see ``kernels/steps.py``.
     """
     steps, *shape = current_seq.shape
     still = steps > 1 and current_seq.stride(0) == 0
-    seq = current_seq[:1] if still else current_seq
-    one = parameters[0]
-    members = one.shape[0] if one.dim() > 1 else 1
-    zero = torch.zeros_like(one)
-    rows = [*parameters, *[zero] * (4 - len(parameters)), *initial, *[zero] * (2 - len(initial))]
-    table = torch.stack(rows).reshape(6, members, -1).to(current_seq.dtype)
+    seq = _once(current_seq) if still else current_seq
+    table = _table(parameters, initial, current_seq)
+    members = table.shape[1]
+    if members > 1 and (len(shape) < 2 or members != shape[0]):
+        raise ValueError(
+            f"The neurons hold parameters of {members} members, but the axis after time has "
+            f"{shape[0] if shape else 0}; stack the inputs of the members there."
+        )
     x = seq.contiguous().reshape(seq.shape[0], members, -1) if seq.numel() else seq.reshape(1, members, 0)
     spikes = torch.ops.snnlib.neuron(x, table, list(map(float, constants)), kind, steps)
     return spikes.reshape(steps, *shape)
+
+
+def _table(parameters: Sequence[Tensor | float], initial: Sequence[float], current: Tensor) -> Tensor:
+    """The rows that a kernel reads, ``[6, M, width]``: four parameters, V and U at the start."""
+    numbers = [*initial, *[0.0] * (2 - len(initial))]
+    if not any(isinstance(p, Tensor) for p in parameters):
+        rows = [*parameters, *[0.0] * (4 - len(parameters)), *numbers]
+        if current.device.type == "cpu":
+            return torch.tensor(rows, dtype=precision(current)).view(6, 1, 1)
+        # Filled on the device: nothing is copied there, which the recording of a graph would forbid.
+        like = {"dtype": precision(current), "device": current.device}
+        return torch.stack([torch.full((1, 1), value, **like) for value in rows])
+    one = next(p for p in parameters if isinstance(p, Tensor))
+    rows = [p if isinstance(p, Tensor) else torch.full_like(one, p) for p in parameters]
+    rows += [torch.zeros_like(one)] * (4 - len(rows))
+    rows += [torch.full_like(one, value) for value in numbers]
+    members = one.shape[0] if one.dim() > 1 else 1
+    return torch.stack(rows).reshape(6, members, -1).to(precision(current))
+
+
+def _once(expanded: Tensor) -> Tensor:
+    """One time step ``[1, *]`` of a tensor that is expanded over time; where nobody asks for the gradient of
+    the copies, the tensor that was expanded: its gradient then needs no sum over them.
+    """
+    base = None if torch.compiler.is_compiling() else expanded._base
+    same = base is not None and (base.shape, base.stride()) == (expanded.shape[1:], expanded.stride()[1:])
+    if same and expanded.requires_grad:
+        same = type(expanded.grad_fn).__name__ == "ExpandBackward0" and base.requires_grad
+        same = same and not expanded.retains_grad and not expanded._backward_hooks
+    return base.unsqueeze(0) if same else expanded[:1]
 
 
 @torch.library.custom_op("snnlib::neuron", mutates_args=())
@@ -160,22 +200,53 @@ def _(grad, current, parameters, constants, kind, learn):
     return gx, total
 
 
+@neuron.register_kernel("cuda")
+def _(current, parameters, constants, kind, steps):
+    from snnlib.kernels import gpu
+
+    return gpu.forward(current, parameters, constants, kind, steps)
+
+
+@neuron_backward.register_kernel("cuda")
+def _(grad, current, parameters, constants, kind, learn):
+    from snnlib.kernels import gpu
+
+    return gpu.backward(grad, current, parameters, constants, kind, learn)
+
+
 def _typed(constants: Sequence[float], dtype) -> tuple:
     """Nine numbers of the array's own precision: one signature, and no arithmetic in double."""
     return tuple(dtype.type(c) for c in (*constants, *[0.0] * (9 - len(constants))))
 
 
 def share(work: Callable[[int, int], None], count: int, size: int) -> None:
-    """Call ``work(first, last)`` for blocks 0 .. count, split among PyTorch's number of threads."""
+    """Call ``work(first, last)`` for parts of 0 .. count that together are all of it, on as many threads as
+    PyTorch uses; ``size``: neuron-steps, or what costs as much.
+
+    Threads take the next part when they are done with one: a thread that wakes up late finds less to do.
+    """
     threads = min(torch.get_num_threads(), count) if size >= WORTH_A_THREAD else 1
     if threads <= 1:
         work(0, count)
         return
-    edges = [count * i // threads for i in range(threads + 1)]
-    waiting = [_pool(os.getpid(), threads).submit(work, *pair) for pair in zip(edges[1:-1], edges[2:], strict=True)]
-    work(edges[0], edges[1])
-    for job in waiting:
-        job.result()
+    parts = min(count, PARTS_PER_THREAD * threads)
+    edges = [count * i // parts for i in range(parts + 1)]
+    waiting = iter(zip(edges[:-1], edges[1:], strict=True))
+    lock = threading.Lock()
+
+    def take() -> None:
+        while True:
+            with lock:
+                part = next(waiting, None)
+            if part is None:
+                return
+            work(*part)
+
+    jobs = [_pool(os.getpid(), threads).submit(take) for _ in range(threads - 1)]
+    take()
+    for job in jobs:
+        if not job.cancel():  # one that never began has nothing left to do
+            job.result()
 
 
 @functools.lru_cache(maxsize=4)

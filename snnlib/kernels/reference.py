@@ -25,12 +25,12 @@ def run(
     kind: str,
     current_seq: Tensor,
     parameters: Sequence[Tensor],
-    initial: Sequence[Tensor],
+    initial: Sequence[Tensor | float],
     constants: Sequence[float],
     trace: bool = False,
 ):
-    """Spikes of neurons of one ``kind`` (see STEPS), with the arguments of ``kernels.ops.run``; with ``trace``
-    also the list of traced variables.
+    """Spikes of neurons of one ``kind`` (see STEPS), with the arguments of ``kernels.ops.run``; with
+    ``trace`` also the list of traced variables.
     """
     step, states = STEPS[kind]
     start = tuple(value + torch.zeros_like(current_seq[0]) for value in initial[:states])

@@ -1,15 +1,17 @@
 """One time step of each neuron and its adjoint on scalars: what the compiled kernels are made of.
 
-Plain functions, compiled twice: by numba for the CPU (``cpu.py``) and by Triton for the GPU (``gpu.py``). They
-restate ``reference.py`` in the same order of operations, so that spikes agree to the last bit; the adjoints
-are written by hand and tested against autograd through the reference.
+Plain functions, compiled twice: by numba for the CPU (``cpu.py``) and by Triton for the GPU (``gpu.py``).
+They restate ``reference.py`` in the same order of operations, so that spikes agree to the last bit; the
+adjoints are written by hand and tested against autograd through the reference.
 
-``charge(x, v, u, p, c) -> (fired, v, u)`` takes the input current, the state after the last step's reset, the
-neuron's own parameters ``p`` and the layer's constants ``c``; ``adjoint(x, v, u, p, c, gs, gv, gu)`` takes the
-same and the gradients of spike and next state, and returns the gradients of x, v, u and of the four ``p``.
-One signature serves all: a neuron with a single state passes ``u`` through, unused parameters are 0.
+``charge(x, v, u, p, c) -> (fired, v, u)`` takes the input current, the state after the last step's reset,
+the neuron's own parameters ``p`` and the layer's constants ``c``; ``adjoint(x, v, u, p, c, gs, gv, gu)``
+takes the same and the gradients of spike and next state, and returns the gradients of x, v, u and of the
+four ``p``. One signature serves all: a neuron with a single state passes ``u`` through, unused parameters
+are 0.
 
-c: threshold, surrogate width (half-width of the window; pi for arctan), saturation, 0, 1, then the neuron's own.
+c: threshold, surrogate width (half-width of the window; pi for arctan), saturation, 0, 1, then the neuron's
+own.
 """
 
 
@@ -19,11 +21,13 @@ def select(condition, a, b):
 
 
 def saturate(x, limit):
-    return select(x > limit, limit, select(x < -limit, -limit, x))
+    x = select(x < -limit, -limit, x)
+    return select(limit < x, limit, x)
 
 
-def pass_inside(g, x, limit, zero):
-    return select((x <= limit) & (x >= -limit), g, zero)
+def pass_inside(g, raw, saturated, zero):
+    """The gradient of ``saturate``."""
+    return select(raw == saturated, g, zero)
 
 
 def window(g, x, half_width, zero):
@@ -48,7 +52,7 @@ def first_order_adjoint(x, v, u, p, c, gs, gv, gu):
     h = saturate(raw, limit)
     fired = h - threshold > zero
     gh = select(fired, zero, gv) + window(gs - gv * h, h - threshold, half_width, zero)
-    gh = pass_inside(gh, raw, limit, zero)
+    gh = pass_inside(gh, raw, h, zero)
     return gh, gh * decay, gu, gh * v, zero, zero, zero
 
 
@@ -65,11 +69,11 @@ def second_order_adjoint(x, v, u, p, c, gs, gv, gu):
     theta_a, theta_b, theta_c, theta_d = p[0], p[1], p[2], p[3]
     raw_v = v + (v * v - v - u + x)
     raw_u = u + theta_a * (theta_b * v - u)
-    h = saturate(raw_v, limit)
+    h, w = saturate(raw_v, limit), saturate(raw_u, limit)
     fired = h - threshold > zero
     through_spike = window(gs + gv * (theta_c - h) + gu * theta_d, h - threshold, half_width, zero)
-    gh = pass_inside(select(fired, zero, gv) + through_spike, raw_v, limit, zero)
-    gw = pass_inside(gu, raw_u, limit, zero)
+    gh = pass_inside(select(fired, zero, gv) + through_spike, raw_v, h, zero)
+    gw = pass_inside(gu, raw_u, w, zero)
     return (
         gh,
         gh * (v + v) + gw * theta_a * theta_b,
@@ -95,7 +99,7 @@ def lif_adjoint(x, v, u, p, c, gs, gv, gu):
     raw = v + k * drive
     h = saturate(raw, limit)
     fired = h - threshold >= zero
-    gh = pass_inside(arctan(gs, h - threshold, pi, one) + select(fired, zero, gv), raw, limit, zero)
+    gh = pass_inside(arctan(gs, h - threshold, pi, one) + select(fired, zero, gv), raw, h, zero)
     gk = gh * k
     return gk, gh - gk, gu, gh * drive, zero, zero, zero
 
@@ -110,16 +114,16 @@ def izhikevich(x, v, u, p, c):
 
 
 def izhikevich_adjoint(x, v, u, p, c, gs, gv, gu):
-    threshold, half_width, limit, zero, one = c[0], c[1], c[2], c[3], c[4]
+    threshold, half_width, limit, zero = c[0], c[1], c[2], c[3]
     dt, quadratic, linear, constant = c[5], c[6], c[7], c[8]
     a, b, reset_v, jump_u = p[0], p[1], p[2], p[3]
     raw_v = v + dt * (quadratic * v * v + linear * v + constant - u + x)
     raw_u = u + dt * (a * (b * v - u))
-    h = saturate(raw_v, limit)
+    h, w = saturate(raw_v, limit), saturate(raw_u, limit)
     fired = h - threshold > zero
     through_spike = window(gs + gv * (reset_v - h) + gu * jump_u, h - threshold, half_width, zero)
-    gh = pass_inside(select(fired, zero, gv) + through_spike, raw_v, limit, zero)
-    gw = pass_inside(gu, raw_u, limit, zero)
+    gh = pass_inside(select(fired, zero, gv) + through_spike, raw_v, h, zero)
+    gw = pass_inside(gu, raw_u, w, zero)
     gx = dt * gh
     ga = dt * gw
     return (

@@ -9,7 +9,7 @@ import pickle
 import pytest
 import torch
 
-from snnlib import datasets, experiments, neurons, training
+from snnlib import datasets, experiments, jobs, neurons, planning, training
 from snnlib.experiments import Run
 
 CONV = "c4k3s1-BN-PLIF-MPk2s2-DP-FC20-PLIF-DP-FC100-PLIF-APk10s10"
@@ -58,7 +58,7 @@ def test_every_field_changes_the_hash():
         "test_samples": 41,
         "validation": 0.15,
         "task_options": (("split", "speaker"),),
-        "code": 2,
+        "code": experiments.CODE + 1,
     }
     assert set(changed) == {field.name for field in dataclasses.fields(Run)}
     hashes = {dataclasses.replace(BASE, **{name: value}).hash for name, value in changed.items()}
@@ -80,7 +80,7 @@ def test_records_are_written_once_and_read_in_order(results_in, monkeypatch):
     assert len(first["spike_rates"]) == 2 and first["seconds"] > 0 and first["checksum"] and first["commit"]
     assert not list((results_in / "test" / "runs").glob("*.ckpt"))
     assert not list((results_in / "test" / "runs").glob("*.partial.json"))
-    monkeypatch.setattr(experiments, "train_one", lambda *_: pytest.fail("a finished run was trained again"))
+    monkeypatch.setattr(jobs, "train_one", lambda *_: pytest.fail("a finished run was trained again"))
     assert experiments.run(runs, "test", workers=1) == records[:2]
 
 
@@ -108,9 +108,11 @@ def test_two_processes_give_the_numbers_of_one(results_in):
         assert a["accuracy_last"] == b["accuracy_last"] and a["checksum"] == b["checksum"]
 
 
-def test_missing_runs_without_training_are_named(results_in):
-    with pytest.raises(FileNotFoundError, match="1 of 1 runs are not recorded for profile 'test'.*make"):
-        experiments.run([BASE], "test", train=False)
+def test_missing_runs_without_training_are_left_out_and_counted(results_in, capsys):
+    (record,) = experiments.run([BASE], "test", workers=1, progress=False)
+    other = dataclasses.replace(BASE, seed=1)
+    assert experiments.run([other, BASE], "test", train=False) == [record]
+    assert "1 of 2 runs are not recorded for profile 'test' and left out" in capsys.readouterr().out
 
 
 def test_data_that_changed_since_the_plan_are_refused(results_in):
@@ -129,41 +131,38 @@ def test_a_damaged_record_says_what_to_do(results_in):
 
 def test_an_interrupted_run_goes_on(results_in, monkeypatch):
     store = results_in / "test" / "runs"
-    real = experiments._record
-    monkeypatch.setattr(experiments, "_record", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    real = jobs._record
+    monkeypatch.setattr(jobs, "_record", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        experiments.train_one(BASE, store)
+        jobs.train_one(BASE, store)
     assert (store / f"{BASE.hash}.ckpt").exists() and not (store / f"{BASE.hash}.json").exists()
-    plan = experiments.plan([BASE], "test")
+    plan = planning.plan([BASE], "test")
     assert plan.epochs_done.tolist() == [2] and not plan.recorded.any()
-    monkeypatch.setattr(experiments, "_record", real)
+    monkeypatch.setattr(jobs, "_record", real)
     monkeypatch.setattr(
-        experiments.training, "_train_epoch", lambda *_: pytest.fail("an epoch was trained again")
+        training, "_train_epoch", lambda *_: pytest.fail("an epoch was trained again")
     )
     assert experiments.run([BASE], "test", workers=1, progress=False)[0]["accuracy_last"] >= 0
 
 
+def test_the_speed_of_a_plan_is_measured(results_in):
+    assert planning.speed("test")[1].startswith(("a rule of thumb", "the reference runs"))
+    (record,) = experiments.run([BASE], "test", workers=1, progress=False)
+    slow = record | {"seconds": 1000.0}
+    (results_in / "test" / "runs" / f"{BASE.hash}.json").write_text(json.dumps(slow))
+    ratio, basis = planning.speed("test")
+    assert basis == "this profile's finished runs" and set(ratio) == {"mdn"}
+    other = dataclasses.replace(BASE, seed=1)
+    assert planning.plan([other], "test").seconds[0] == pytest.approx(1000)
+
+
 def test_plan_before_and_after(results_in):
     runs = [BASE, dataclasses.replace(BASE, seed=1), BASE]
-    before = experiments.plan(runs, "test")
+    before = planning.plan(runs, "test")
     assert len(before) == 2 and not before.recorded.any() and (before.seconds > 0).all()
     experiments.run(runs[:1], "test", workers=1, progress=False)
-    after = experiments.plan(runs, "test").set_index("hash")
+    after = planning.plan(runs, "test").set_index("hash")
     assert after.recorded[BASE.hash] and after.seconds[BASE.hash] == 0 and after.recorded.sum() == 1
-
-
-def test_reference_records_are_found(results_in, tmp_path, monkeypatch):
-    (record,) = experiments.run([BASE], "test", workers=1, progress=False)
-    folder = tmp_path / "reference_runs"
-    folder.mkdir()
-    (folder / "some.jsonl").write_text(json.dumps(record) + "\n")
-    monkeypatch.setattr(experiments.paths, "REFERENCE_RUNS", folder)
-    experiments._reference_records.cache_clear()
-    try:
-        assert experiments.run([BASE], "another profile", train=False) == [record]
-    finally:
-        monkeypatch.undo()
-        experiments._reference_records.cache_clear()
 
 
 def test_seed_0_keeps_its_weights(results_in):
@@ -181,7 +180,7 @@ def test_seed_0_keeps_its_weights(results_in):
 def test_mdn_runs_keep_the_whole_network_of_seed_0(results_in):
     runs = [dataclasses.replace(BASE, seed=seed) for seed in (0, 1)]
     records = experiments.run(runs, "test", workers=1, progress=False)
-    network, task = experiments.trained(runs[0], "test"), experiments._task(runs[0])
+    network, task = experiments.trained(runs[0], "test"), jobs.task_of(runs[0])
     again = training.evaluate(network, task, task.test_x, task.test_y, 0, 20)[0]
     assert again == records[0]["accuracy_last"]
     with pytest.raises(FileNotFoundError, match="seed 0 only"):
@@ -198,7 +197,7 @@ def test_validation_picks_the_reported_epoch(results_in):
 
 def test_neuron_factory_and_bad_runs():
     def made(**changes):
-        return experiments.neuron_factory(dataclasses.replace(BASE, **changes))(7)
+        return jobs.neuron_factory(dataclasses.replace(BASE, **changes))(7)
 
     assert isinstance(made(), neurons.FirstOrder)
     assert made(neuron="2-FS", theta=neurons.PRESETS["2-FS"]).theta_a.item() == pytest.approx(0.06)
@@ -207,6 +206,14 @@ def test_neuron_factory_and_bad_runs():
     assert made(neuron="LIF", tau=16.0).tau == 16.0 and made(
         neuron="PLIF", tau=16.0
     ).tau.item() == pytest.approx(16)
+    mixed = made(neuron="mixed", theta=(*neurons.PRESETS["2-FS"], *neurons.PRESETS["2-SDS"]))
+    for theta, (even, odd) in zip(
+        mixed.thetas, zip(neurons.PRESETS["2-FS"], neurons.PRESETS["2-SDS"], strict=True), strict=True
+    ):
+        assert theta.tolist() == pytest.approx([even, odd, even, odd, even, odd, even])
+        assert not theta.requires_grad
+    with pytest.raises(ValueError, match="takes the theta of two kinds, 8 values, and got 4"):
+        made(neuron="mixed", theta=neurons.PRESETS["2-FS"])
     with pytest.raises(ValueError, match="Unknown neuron 'HH'"):
         made(neuron="HH")
     with pytest.raises(ValueError, match="at least one epoch"):
@@ -220,7 +227,7 @@ def test_damaged_leftovers_do_not_stop_a_plan_or_a_run(results_in):
     (store / "0123456789abcdef.json").write_text("{half")
     (store / f".{BASE.hash}.json.k2x9.json").write_text("")
     (store / f"{BASE.hash}.ckpt").write_bytes(b"")
-    assert len(experiments.plan([BASE], "test")) == 1
+    assert len(planning.plan([BASE], "test")) == 1
     with pytest.warns(UserWarning, match="its run starts afresh"):
         (record,) = experiments.run([BASE], "test", workers=1, progress=False)
     assert len(record["curve"]) == 3

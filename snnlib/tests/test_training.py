@@ -96,13 +96,13 @@ def test_tau_and_w_over_tau_are_observed(quarters):
 
 
 def test_validation_holds_out_a_share_of_each_class(task):
-    kept, held = training._split(task.train_y, 0.15, seed=0)
+    kept, held = training.split(task.train_y, 0.15, seed=0)
     assert sorted([*kept.tolist(), *held.tolist()]) == list(range(120))
     assert torch.bincount(task.train_y[held]).tolist() == [4, 4, 4, 4]
     history = training.fit(network(), task, validation=0.15, **SETTINGS)
     assert all(0 <= epoch["validation_accuracy"] <= 100 for epoch in history)
     with pytest.raises(ValueError, match="several labels"):
-        training._split(torch.rand(10, 26), 0.15, seed=0)
+        training.split(torch.rand(10, 26), 0.15, seed=0)
 
 
 def test_score_is_argmax_or_nettalks_cosine():

@@ -1,0 +1,103 @@
+"""Claims that are mathematics: computed with the library's own neurons, no data, no seeds."""
+
+import numpy as np
+
+from snnlib import analysis, meta_neurons, published
+from snnlib.analysis import simulate
+from snnlib.claims.verdicts import Effect, exact
+from snnlib.neurons import LIF, PRESETS, FirstOrder, SecondOrder
+
+TAU, STEPS = 20.0, 400
+SILENT = 1e9  # a threshold that is never reached: the membrane alone
+PIXELS = np.arange(1, 65) / 64  # exact in binary
+ENCODER_STEPS = 64
+PULSES = ((5, 80, 85, 90), 0.1)  # ms, and the step (PLIF, Fig. 2)
+
+
+def weight_scales_v(records, arguments) -> Effect:
+    """Largest deviation of V(k w) from k V(w) over k in 0.5, 2, 3, relative to the steady state k w."""
+    base = simulate(LIF(TAU, threshold=SILENT), np.ones(STEPS))["V"]
+    scaled = {k: simulate(LIF(TAU, threshold=SILENT), np.full(STEPS, k))["V"] for k in (0.5, 2.0, 3.0)}
+    return exact(max(np.abs(v - k * base).max() / k for k, v in scaled.items()))
+
+
+def tau_scales_time(records, arguments) -> Effect:
+    """Largest deviation of V at tau' from V at tau read at t tau / tau' (effective time constants of the
+    discrete membrane), and of the steady state from w."""
+    steps, worst = np.arange(1, STEPS + 1), 0.0
+    for tau in (TAU / 2, 2 * TAU):
+        v = simulate(LIF(tau, threshold=SILENT), np.ones(STEPS))["V"]
+        stretch = analysis.effective_tau(tau) / analysis.effective_tau(TAU)
+        worst = max(worst, np.abs(v - (1 - (1 - 1 / TAU) ** (steps / stretch))).max())
+        worst = max(worst, abs(simulate(LIF(tau, threshold=SILENT), np.ones(10 * STEPS))["V"][-1] - 1))
+    return exact(worst, "exact for the effective time constants -1 / ln(1 - 1/tau)")
+
+
+def small_tau_sensitive(records, arguments) -> Effect:
+    """Fig. 2's pulses: peak after the three close ones with half the tau, over that with tau, minus 1."""
+    pulses, dt = PULSES
+    drive = np.zeros(1300)
+    drive[[round(p / dt) for p in pulses]] = 1 / dt
+    peak = {tau: simulate(LIF(tau / dt, threshold=SILENT), drive)["V"].max() for tau in (5.0, 10.0)}
+    return exact(peak[5.0] / peak[10.0] - 1, "tau 10 ms and 5 ms; Euler step 0.1 ms")
+
+
+def _encoder():
+    """Spikes [T, pixels] of a weight 1 and a non-leaky neuron with threshold 1."""
+    neuron = FirstOrder(decay=1.0, threshold=float(np.nextafter(1, 0)))  # it fires strictly above
+    return simulate(neuron, np.tile(PIXELS, (ENCODER_STEPS, 1)))["S"]
+
+
+def encoder_count(records, arguments) -> Effect:
+    """Largest difference of the spike count from floor(T / ceil(1 / p)), in spikes."""
+    return exact(np.abs(_encoder().sum(0) - np.floor(ENCODER_STEPS / np.ceil(1 / PIXELS))).max())
+
+
+def encoder_like_poisson(records, arguments) -> Effect:
+    """Largest deviation of the spike count from p T over the pixels, as a share of T."""
+    worst = np.abs(_encoder().sum(0) - PIXELS * ENCODER_STEPS).max() / ENCODER_STEPS
+    return exact(worst, "every p from 1/2 to below 1 gives T/2 spikes: the hard reset loses the surplus")
+
+
+def encoder_latency(records, arguments) -> Effect:
+    """Largest difference of the first spike's step, counted from 1, from ceil(1 / p), in steps."""
+    return exact(np.abs(_encoder().argmax(0) + 1 - np.ceil(1 / PIXELS)).max())
+
+
+def fewer_steps(records, arguments) -> Effect:
+    """Smallest ratio of the time steps of the best method before to the paper's own (Table 3), minus 1."""
+    table = published.table("plif_table3")
+    return exact((table.sota_time_steps_min / table.ours_time_steps).min() - 1, "from the paper's Table 3")
+
+
+def rate_linearity(records, arguments) -> Effect:
+    """R^2 of a line through firing rate against input, 2-FS minus 2-RS.
+
+    Input: currents before the sigmoid over the range of Fig. 4's sine; rate: spikes over 1000 steps.
+    """
+    amplitude = analysis.SINE_SD * np.sqrt(2)
+    inputs = np.linspace(-amplitude, amplitude, 101)
+    current = np.tile(1 / (1 + np.exp(-inputs)), (1000, 1))
+    rates = {name: simulate(SecondOrder(*PRESETS[name]), current)["S"].mean(0) for name in ("2-FS", "2-RS")}
+    fit = {name: np.corrcoef(inputs, rate)[0, 1] ** 2 for name, rate in rates.items()}
+    slope = {name: np.polyfit(inputs, rate, 1)[0] for name, rate in rates.items()}
+    note = "R² {:.3f} and {:.3f}; but slope {:.2f} and {:.2f}"
+    return exact(fit["2-FS"] - fit["2-RS"], note.format(*fit.values(), *slope.values()))
+
+
+def _candidates():
+    table = published.table("mdn_candidates")
+    return meta_neurons.measure(table, meta_neurons.respond(table))
+
+
+def third_is_insensitive(records, arguments) -> Effect:
+    """Modulation of the discarded spatial neuron by the stimulus, minus the limit of sensitivity; below 0."""
+    table = _candidates().set_index("candidate")
+    found = table.modulation["spatial-3"]
+    return exact(meta_neurons.SENSITIVE - found, f"modulation {found:.2f}, limit {meta_neurons.SENSITIVE}")
+
+
+def strong_depression(records, arguments) -> Effect:
+    """Share of its spikes that 2-SDS loses from the first to the last period, minus that of 2-WDS."""
+    table = _candidates().set_index("table2_name").depression
+    return exact(table["2-SDS"] - table["2-WDS"], f"{table['2-SDS']:.2f} and {table['2-WDS']:.2f}")

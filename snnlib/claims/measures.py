@@ -1,0 +1,210 @@
+"""What is measured for a claim: functions (records, arguments) -> Effect, or None where runs are missing.
+
+A measure sees records only, so that the papers' tables and the PLIF authors' logs, put into the form of
+records (``snnlib.claims.sources``), go through the same code. Arguments come from claims.csv; lists of str.
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from snnlib import meta_neurons, published
+from snnlib.claims.selection import choose_tasks, mean_of, seeds_of
+from snnlib.claims.verdicts import Effect, over_seeds, unpaired
+
+NEURONS = ("2-FS", "2-RS", "2-SDS", "2-WDS", "1st-order")
+TABLES = {"mdn": "mdn_table4", "plif": "plif_table2"}
+
+
+def gap(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
+    """Mean value of the settings ``a`` minus that of ``b``, seed by seed, same data.
+
+    Over several tasks: their mean, or with over=least the smallest, for sentences that say "on each".
+    """
+    a, b = arguments["a"], arguments["b"]
+    value_a = VALUES[arguments["value"][0]]
+    value_b = VALUES[arguments["value"][-1]]
+    if {"curve", "late"} & set(arguments["value"]):
+        records = [record for record in records if len(_curve(record)) > 1]
+    found = {task: seeds_of(records, task, [*a, *b]) for task in arguments["task"]}
+
+    def difference(task, runs):
+        return mean_of(runs[: len(a)], value_a) - mean_of(runs[len(a) :], value_b)
+
+    return _pool(found, difference, arguments)
+
+
+def level(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
+    """Accuracy minus the best that the paper cites of others for that task (MDN Table 4, PLIF Table 2).
+
+    ``a``: one setting for all tasks, or one for each.
+    """
+    tasks, value = arguments["task"], VALUES[arguments["value"][0]]
+    settings = dict(zip(tasks, arguments["a"] * (len(tasks) if len(arguments["a"]) == 1 else 1), strict=True))
+    found = {task: seeds_of(records, task, [settings[task]]) for task in tasks}
+    paper = arguments["paper"][0]
+    return _pool(found, lambda task, runs: value(runs[0]) - best_cited(task, paper), arguments)
+
+
+def best_cited(task: str, paper: str) -> float:
+    """The best accuracy (percent) that a paper's comparison cites of others on a task."""
+    table = published.table(TABLES[paper]).rename(columns={"dataset": "task"})
+    return float(table[(table.task == task) & ~table.ours].accuracy.max())
+
+
+def matched_gain(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
+    """The pair of meta neurons that the paper assigns to a task, minus the 1st-order neuron; mean over tasks.
+
+    Tasks up to "/" are spatial (2-FS, 2-RS), those after it temporal (2-SDS, 2-WDS).
+    """
+    split = arguments["task"].index("/")
+    pairs = {task: NEURONS[:2] for task in arguments["task"][:split]}
+    pairs |= {task: NEURONS[2:4] for task in arguments["task"][split + 1 :]}
+    found = {task: seeds_of(records, task, [*pair, "1st-order"]) for task, pair in pairs.items()}
+    last = VALUES["last"]
+    return _pool(found, lambda task, runs: mean_of(runs[:2], last) - last(runs[2]), arguments)
+
+
+def narrowing(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
+    """(a - b) on the first task minus (a - b) on the second; seeds of different data are not paired."""
+    gaps, behind = [], []
+    for task in arguments["task"]:
+        one = gap(records, arguments | {"task": [task]})
+        if one is None:
+            return None
+        gaps.append(dict(enumerate(one.values)))
+        behind += one.records
+    return unpaired(*gaps, records=behind)
+
+
+def capability(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
+    """Capability (MDN, Eq. 7: accuracy normalised over the five neurons of a task) of ``a`` minus ``b``."""
+    found = {task: seeds_of(records, task, NEURONS) for task in arguments["task"]}
+    a, b = ([NEURONS.index(name) for name in arguments[side]] for side in "ab")
+
+    def difference(task, runs):
+        normal = _normalised(runs)
+        return normal[a].mean() - normal[b].mean()
+
+    return _pool(found, difference, arguments)
+
+
+def specialty(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
+    """Capability of the neurons ``a`` on the tasks before "/", minus that on the tasks after it."""
+    split = arguments["task"].index("/")
+    a = [NEURONS.index(name) for name in arguments["a"]]
+    sides, behind = [], []
+    for tasks in (arguments["task"][:split], arguments["task"][split + 1 :]):
+        found = {task: seeds_of(records, task, NEURONS) for task in tasks}
+        one = _pool(found, lambda task, runs: _normalised(runs)[a].mean(), arguments)
+        if one is None:
+            return None
+        sides.append(dict(enumerate(one.values)))
+        behind += one.records
+    return unpaired(*sides, records=behind)
+
+
+def clusters(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
+    """Modes that mean-shift finds in the learned theta, minus the claimed number.
+
+    At the authors' snapshot, or the last epoch of a shorter run.
+    """
+    task, pair, claimed = arguments["task"][0], arguments["pair"][0], int(arguments["claimed"][0])
+    found = seeds_of(records, task, ["learned"])
+    if not found:
+        return None
+    columns = slice(0, 2) if pair == "ab" else slice(2, 4)
+    snapshot, values, epochs = meta_neurons.SNAPSHOTS[task], {}, set()
+    for seed, (run,) in found.items():
+        epoch = min(snapshot, run["theta"][-1]["epoch"])
+        epochs.add(epoch)
+        points = meta_neurons.collect(run, epoch)[:, columns] if epoch else np.zeros((1, 2))
+        values[seed] = float(len(meta_neurons.cluster(points).modes) - claimed)
+    modes = ", ".join(f"{value + claimed:g}" for value in values.values())
+    note = f"claimed {claimed}, found {modes} (epoch {', '.join(map(str, sorted(epochs)))})"
+    return over_seeds(values, [run for runs in found.values() for run in runs], note)
+
+
+def gathering(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
+    """Share of the distance between the starts tau = 2 and 16 that a layer closes; median over layers.
+
+    1 - |log(tau_16 / tau_2)| / log 8 at the end: 0 as far apart as at the start, 1 where they met.
+    """
+    found = _following(records, "tau", arguments)
+
+    def closed(task, runs):
+        ends = [np.array(run["tau"][-1], float) for run in runs]
+        return 1 - float(np.median(np.abs(np.log(ends[1] / ends[0])))) / math.log(8)
+
+    return _pool(found, closed, arguments)
+
+
+def growth(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
+    """log2 of the first FC layer's tau at the end over its start: 1 is a doubling."""
+    found = _following(records, "tau", arguments)
+
+    def doublings(task, runs):
+        return math.log2(runs[0]["tau"][-1][-2] / runs[0]["tau"][0][-2])
+
+    return _pool(found, doublings, arguments)
+
+
+def settling(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
+    """log2 of the variance of W_fc / tau at the end over that at three quarters of the training."""
+    found = _following(records, "w_over_tau", arguments)
+
+    def change(task, runs):
+        spread = [point["variance"] for point in runs[0]["w_over_tau"]]
+        return math.log2(spread[-1] / spread[3 * (len(spread) - 1) // 4])
+
+    return _pool(found, change, arguments)
+
+
+def _following(records, trajectory, arguments):
+    """Task -> seed -> runs of the settings ``a``, of the runs that have that trajectory."""
+    records = [record for record in records if record[trajectory]]
+    return {task: seeds_of(records, task, arguments["a"]) for task in arguments["task"]}
+
+
+def _curve(record: dict) -> np.ndarray:
+    return np.array([point["test_accuracy"] for point in record["curve"] if point["epoch"] > 0], float)
+
+
+def _late_change(record: dict) -> float:
+    """Mean test accuracy of the last quarter of the epochs minus that of the quarter before."""
+    curve = _curve(record)
+    quarter = max(1, len(curve) // 4)
+    return float(curve[-quarter:].mean() - curve[-2 * quarter : -quarter].mean())
+
+
+VALUES = {
+    "last": lambda record: record["accuracy_last"],
+    "best": lambda record: record["accuracy_best"],
+    "validated": lambda record: record["accuracy_validated"],
+    "curve": lambda record: float(_curve(record).mean()),
+    "late": _late_change,
+    "zero": lambda record: 0.0,
+}
+
+
+def _normalised(runs: list[dict]) -> np.ndarray:
+    accuracy = np.array([run["accuracy_last"] for run in runs])
+    sd = accuracy.std()
+    return (accuracy - accuracy.mean()) / sd if sd > 0 else np.zeros(len(runs))
+
+
+def _pool(found, measure, arguments) -> Effect | None:
+    """Combine tasks seed by seed: over=mean (default) or over=least; says which tasks were left out."""
+    tasks = choose_tasks(found)
+    seeds = sorted(set.intersection(*(set(found[task]) for task in tasks))) if tasks else []
+    if not seeds:
+        return None
+    combine = min if arguments.get("over", ["mean"])[0] == "least" else np.mean
+    values = {seed: float(combine([measure(task, found[task][seed]) for task in tasks])) for seed in seeds}
+    if not np.isfinite(list(values.values())).all():
+        return None
+    left_out = [task for task in found if task not in tasks]
+    note = f"without {', '.join(left_out)}" if left_out else ""
+    behind = [run for task in tasks for seed in seeds for run in found[task][seed]]
+    return replace(over_seeds(values, behind, note), left_out=tuple(left_out))

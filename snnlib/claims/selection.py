@@ -1,0 +1,93 @@
+"""Which records a claim is about.
+
+A setting is written "2-FS", "2-FS/form:spectrogram" (a task option) or, for the PLIF paper, "PLIF/2/max",
+"PLIF/2/max/validation", "PLIF/2/max/time_steps:4".
+"""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from snnlib.neurons import PRESETS
+
+EVENTS = ("cifar10_dvs", "dvs128_gesture")
+Measure = Callable[[dict], float]
+
+
+def matches(record: dict, task: str, setting: str) -> bool:
+    """Whether a record is a run of ``setting`` on ``task``; meta neurons must have Table 2's theta."""
+    neuron, *rest = setting.split("/")
+    config, options = record["config"], dict(map(tuple, record["config"]["task_options"]))
+    wanted = dict(item.split(":") for item in rest if ":" in item)
+    if task in EVENTS:  # smaller frames are a matter of budget, not of setting
+        options = {}
+    if record["task"] != task or record["neuron"] != neuron:
+        return False
+    if {key: str(value) for key, value in options.items()} != wanted:
+        return False
+    if neuron in PRESETS and tuple(config["theta"]) != PRESETS[neuron]:
+        return False
+    if neuron in ("PLIF", "LIF"):
+        tau, pooling = rest[:2]
+        held_out = "validation" in rest
+        return (config["tau"], record["pooling"], config["validation"] > 0) == (float(tau), pooling, held_out)
+    return record["paper"] == "mdn"
+
+
+def seeds_of(records: Iterable[dict], task: str, settings: Iterable[str]) -> dict[int, list[dict]]:
+    """Seed -> one record per setting, for the seeds that have all of them under one budget.
+
+    Budgets are never mixed: of several, the one with the most training counts, of equals the one with more
+    seeds. {} where no seed has all.
+    """
+    settings, budgets = list(settings), {}
+    for record in records:
+        for place, setting in enumerate(settings):
+            if matches(record, task, setting):
+                runs = budgets.setdefault(_budget(record), {}).setdefault(record["seed"], {})
+                runs.setdefault(place, record)
+    whole = {
+        budget: {seed: runs for seed, runs in seeds.items() if len(runs) == len(settings)}
+        for budget, seeds in budgets.items()
+    }
+    whole = {budget: seeds for budget, seeds in whole.items() if seeds}
+    if not whole:
+        return {}
+    best = max(whole, key=lambda budget: (budget[0] * budget[1], len(whole[budget]), budget))
+    return {
+        seed: [runs[place] for place in range(len(settings))] for seed, runs in sorted(whole[best].items())
+    }
+
+
+def _budget(record):
+    config = record["config"]
+    network = record["network"].replace("APk2s2", "MPk2s2")  # pooling is a setting
+    return (
+        record["train_samples"],
+        config["epochs"],
+        record["test_samples"],
+        config["batch_size"],
+        network,
+        record["dataset"],
+    )
+
+
+def mean_of(records: Iterable[dict], measure: Measure) -> float:
+    return float(np.mean([measure(record) for record in records]))
+
+
+def real(records: Iterable[dict]) -> bool:
+    """Whether none of the records is of a stand-in."""
+    return all(record["source"] != "stand-in" for record in records)
+
+
+def choose_tasks(found: dict[str, dict[int, list[dict]]]) -> list[str]:
+    """The tasks that a claim about several is tested on: real data before stand-ins, and of these the ones
+    with several seeds before those with one. Looks at no result."""
+    tasks = [task for task, seeds in found.items() if seeds]
+    for better in (
+        lambda task: all(real(runs) for runs in found[task].values()),
+        lambda task: len(found[task]) > 1,
+    ):
+        tasks = [task for task in tasks if better(task)] or tasks
+    return tasks

@@ -1,0 +1,59 @@
+"""Max-pooling of spikes as a PyTorch operator: ``snnlib::max_pool``, faster than PyTorch's on a CPU."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from snnlib.kernels import ops
+
+
+def max_pool(x: Tensor, size: int, stride: int) -> Tensor:
+    """Largest value of each window of maps ``[N, C, H, W]``; the same numbers and gradients as
+    ``torch.nn.functional.max_pool2d``.
+    """
+    if x.device.type == "cpu" and ops.has_kernel(x) and size == stride <= min(x.shape[-2:]):
+        return torch.ops.snnlib.max_pool(x, size)
+    return functional.max_pool2d(x, size, stride)
+
+
+@torch.library.custom_op("snnlib::max_pool", mutates_args=(), device_types="cpu")
+def _max_pool(x: Tensor, size: int) -> Tensor:
+    from snnlib.kernels import cpu_pooling
+
+    x = x.detach().contiguous()
+    out = x.new_empty((*x.shape[:-2], x.shape[-2] // size, x.shape[-1] // size))
+    maps, pooled = x.flatten(0, -3).numpy(), out.flatten(0, -3).numpy()
+    ops.share(lambda *part: cpu_pooling.max_pool(maps, pooled, size, *part), len(maps), x.numel())
+    return out
+
+
+@torch.library.custom_op("snnlib::max_pool_backward", mutates_args=(), device_types="cpu")
+def _max_pool_backward(grad: Tensor, x: Tensor, size: int) -> Tensor:
+    from snnlib.kernels import cpu_pooling
+
+    gx = torch.empty_like(x, memory_format=torch.contiguous_format)
+    arrays = [t.detach().contiguous().flatten(0, -3).numpy() for t in (x, grad, gx)]
+    ops.share(lambda *part: cpu_pooling.max_pool_backward(*arrays, size, *part), len(arrays[0]), x.numel())
+    return gx
+
+
+@_max_pool.register_fake
+def _(x, size):
+    return x.new_empty((*x.shape[:-2], x.shape[-2] // size, x.shape[-1] // size))
+
+
+@_max_pool_backward.register_fake
+def _(grad, x, size):
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+def _setup(ctx, inputs, output):
+    x, ctx.size = inputs
+    ctx.save_for_backward(x)
+
+
+def _backward(ctx, grad):
+    return torch.ops.snnlib.max_pool_backward(grad, *ctx.saved_tensors, ctx.size), None
+
+
+_max_pool.register_autograd(_backward, setup_context=_setup)

@@ -1,0 +1,163 @@
+"""Event-driven synapses against ``torch.nn.Linear``, and spikes as lists of indices."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from snnlib import encoding, networks, synapses
+from snnlib.neurons import PRESETS, SecondOrder
+from snnlib.synapses import Linear, Spikes, listed
+
+
+def _generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def _pair(inputs, outputs, bias=True, dtype=torch.float32):
+    torch.manual_seed(0)
+    ours, theirs = Linear(inputs, outputs, bias).to(dtype), nn.Linear(inputs, outputs, bias).to(dtype)
+    theirs.load_state_dict(ours.state_dict())
+    return ours, theirs
+
+
+def _run(layer, x, grad):
+    layer.zero_grad()
+    y = layer(x)
+    y.backward(grad)
+    return y.detach(), *[p.grad for p in layer.parameters()]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    steps=st.integers(1, 4),
+    batch=st.integers(0, 5),
+    inputs=st.sampled_from([1, 9, 40]),
+    outputs=st.sampled_from([64, 65, 200]),
+    density=st.sampled_from([0.0, 0.02, 0.2]),
+    graded=st.booleans(),
+    bias=st.booleans(),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+    seed=st.integers(0, 1000),
+)
+def test_same_numbers_as_torchs_linear(steps, batch, inputs, outputs, density, graded, bias, dtype, seed):
+    g = _generator(seed)
+    x = (torch.rand((steps, batch, inputs), generator=g) < density).to(dtype)
+    if graded:
+        x = x * torch.randint(1, 4, x.shape, generator=g)
+    ours, theirs = _pair(inputs, outputs, bias, dtype)
+    grad = torch.randn((steps, batch, outputs), generator=g, dtype=dtype)
+    xs = [x.clone().requires_grad_() for _ in range(2)]
+    results = [_run(layer, a, grad) + (a.grad,) for layer, a in zip((ours, theirs), xs, strict=True)]
+    tolerance = 1e-4 if dtype == torch.float32 else 1e-11
+    for a, b in zip(*results, strict=True):
+        assert a.shape == b.shape
+        assert torch.allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+def test_sparse_input_takes_the_event_path_and_dense_input_does_not(monkeypatch):
+    taken = []
+    plain = synapses._event_linear
+    monkeypatch.setattr(synapses, "_event_linear", lambda *a: taken.append(1) or plain(*a))
+    layer = Linear(50, 100)
+    sparse = (torch.rand(200, 50, generator=_generator()) < 0.1).float()
+    layer(sparse)
+    assert len(taken) == 1
+    layer(torch.rand(200, 50))
+    assert len(taken) == 1
+    Linear(50, 10)(sparse)  # too few outputs to be worth it
+    assert len(taken) == 1
+
+
+def test_lists_hold_what_the_dense_tensor_holds():
+    x = (torch.rand(30, 20, generator=_generator()) < 0.2).float() * torch.arange(1.0, 21)
+    spikes = listed(x)
+    assert torch.equal(spikes.dense()[0], x)
+    assert spikes.density == pytest.approx((x != 0).float().mean().item())
+    assert listed(x.bool().float()).values is None
+    assert listed(torch.ones(5, 5)) is None
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_an_encoder_hands_over_the_very_spikes_of_the_dense_encoding(steps):
+    x = torch.rand(6, 11, generator=_generator(1)) * (torch.rand(6, 11, generator=_generator(2)) < 0.6)
+    x[0, 0], x[1] = 1.0, 0.0
+    as_lists = encoding.bernoulli_spikes(x, steps, _generator(3))
+    dense = encoding.bernoulli(x, steps, _generator(3))
+    assert isinstance(as_lists, Spikes)
+    assert torch.equal(as_lists.dense(), dense)
+    assert (dense[:, 0, 0] == 1).all() and (dense[:, 1] == 0).all()
+
+
+@pytest.mark.parametrize("steps", [1, 4, 9])
+def test_every_device_draws_the_same_spikes(steps, monkeypatch):
+    """The loop in PyTorch's own operations, which other devices run, against the compiled one."""
+    x = torch.rand(5, 13, generator=_generator(4))
+    compiled = encoding.bernoulli(x, steps, _generator(5))
+    monkeypatch.setattr(encoding.ops, "has_kernel", lambda _: False)
+    assert torch.equal(encoding.bernoulli(x, steps, _generator(5)), compiled)
+
+
+def test_values_that_are_no_probability_draw_the_same_on_every_path(monkeypatch):
+    x = torch.tensor([[-0.1, 0.0, 1.5, float("nan")]])
+    listed_too = encoding.bernoulli_spikes(x, 6, _generator()).dense()
+    dense = encoding.bernoulli(x, 6, _generator())
+    monkeypatch.setattr(encoding.ops, "has_kernel", lambda _: False)
+    elsewhere = encoding.bernoulli(x, 6, _generator())
+    expected = torch.tensor([0.0, 0.0, 1.0, 0.0]).expand(6, 1, 4)
+    assert all(torch.equal(spikes, expected) for spikes in (listed_too, dense, elsewhere))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_another_precision_than_the_weights_is_left_to_torch(dtype):
+    sparse = (torch.rand(40, 20, generator=_generator()) < 0.1).to(dtype)
+    with pytest.raises(RuntimeError):
+        Linear(20, 80)(sparse)
+
+
+def test_draws_have_the_right_rate_and_are_independent_in_time():
+    x = torch.full((200, 50), 0.3)
+    spikes = encoding.bernoulli(x, 20, _generator(6))
+    n = spikes.numel()
+    assert abs(spikes.mean().item() - 0.3) < 4 * (0.3 * 0.7 / n) ** 0.5
+    centred = spikes - 0.3
+    for lag in (1, 2, 3):  # pairs of steps share one 64-bit draw
+        correlation = (centred[lag:] * centred[:-lag]).mean().item() / (0.3 * 0.7)
+        assert abs(correlation) < 5 / n**0.5
+    across = (centred[:, 1:] * centred[:, :-1]).mean().item() / (0.3 * 0.7)
+    assert abs(across) < 5 / n**0.5
+
+
+def test_a_network_learns_the_same_from_lists_and_from_dense_spikes():
+    torch.manual_seed(0)
+    network = networks.mlp(30, 70, 4, lambda _: SecondOrder(*PRESETS["2-FS"]))
+    x = torch.rand(8, 30, generator=_generator(7)) * 0.2
+    results = []
+    for encode in (encoding.bernoulli_spikes, encoding.bernoulli):
+        network.zero_grad()
+        out = network(encode(x, 6, _generator(8)))
+        out.mean(0).square().sum().backward()
+        results.append([out.detach(), *[p.grad.clone() for p in network.parameters() if p.requires_grad]])
+    for a, b in zip(*results, strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_operator_keeps_torchs_contract():
+    layer = Linear(12, 70)
+    spikes = encoding.bernoulli_spikes(torch.rand(5, 12) * 0.2, 3, _generator())
+    arguments = (None, spikes.indices, spikes.first, spikes.count, None, layer.weight, layer.bias)
+    tests = ("test_schema", "test_autograd_registration", "test_faketensor")
+    torch.library.opcheck(synapses.event_linear, arguments, test_utils=tests)
+
+
+def test_wrong_number_of_inputs_is_refused():
+    with pytest.raises(ValueError, match="takes 12 inputs, got 11"):
+        Linear(12, 70)(torch.zeros(3, 11))
+
+
+def test_state_dicts_are_exchangeable_with_torchs():
+    ours, theirs = Linear(6, 80), nn.Linear(6, 80)
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.rand(4, 6)
+    assert torch.allclose(ours(x), theirs(x), atol=1e-6)
