@@ -38,21 +38,40 @@ def bernoulli(x: Tensor, time_steps: int, generator: torch.Generator | None = No
 
 
 def bernoulli_spikes(x: Tensor, time_steps: int, generator: torch.Generator | None = None) -> Spikes:
-    """The spikes of ``bernoulli`` for x ``[B, N]`` on a CPU, as lists of indices."""
+    """The spikes of ``bernoulli`` for x ``[B, N]`` on a CPU, as lists of indices: inputs that spike at most
+    steps are listed once per sample, and then the steps at which they do not.
+    """
     from snnlib.kernels import cpu_events
 
-    key = _key(generator, x.device)
+    key, usual = _key(generator, x.device), _usual(time_steps)
     x = x.detach().contiguous()
     room = (x > 0).sum(1).repeat(time_steps)  # the most that each row can hold
     first = room.cumsum(0) - room
     count, indices = torch.empty_like(first), torch.empty(int(room.sum()) + 1, dtype=torch.int32)
-    arrays = (indices.numpy(), first.numpy(), count.numpy())
+    values = torch.empty(len(indices), dtype=x.dtype)
+    arrays = (indices.numpy(), first.numpy(), count.numpy(), values.numpy())
     ops.share(
-        lambda start, stop: cpu_events.bernoulli(x.numpy(), key, *arrays, start, stop),
+        lambda start, stop: cpu_events.bernoulli(x.numpy(), usual, key, *arrays, start, stop),
         len(x),
         int(room.sum()),
     )
-    return Spikes((time_steps, *x.shape), indices, first, count, None, x.dtype)
+    often = x > usual
+    always = often.sum(1)
+    base = Spikes(
+        (1, *x.shape), often.nonzero()[:, 1].int(), always.cumsum(0) - always, always, None, x.dtype
+    )
+    return Spikes((time_steps, *x.shape), indices, first, count, values, x.dtype, base)
+
+
+def listed_share(x: Tensor, time_steps: int) -> float:
+    """Expected entries of ``bernoulli_spikes`` per input and step, those that are listed once included."""
+    often = x > _usual(time_steps)
+    return torch.where(often, 1 - x + 1 / time_steps, x).mean().item()
+
+
+def _usual(time_steps: int) -> float:
+    """Probability above which one entry and the silent steps are fewer than the spikes themselves."""
+    return 0.5 + 0.5 / time_steps
 
 
 def _key(generator: torch.Generator | None, device: torch.device) -> int:

@@ -19,11 +19,20 @@ import joblib
 import torch
 from torch import nn
 
-from snnlib import estimates, jobs, paths, references
+from snnlib import datasets, estimates, jobs, paths, references
 from snnlib.progress import follow
 
 CODE = 2
 """Raise it when a change to neurons, networks or training changes numbers: it is part of every run."""
+
+CODE_BERNOULLI = 3
+"""The same for runs on randomly encoded images: 3 since spikes that are usual are listed once."""
+
+
+def code_of(paper: str, task: str, **options) -> int:
+    """The present code's number for runs of a task."""
+    encoding = datasets.view(task, paper, **options)["encoding"]
+    return CODE_BERNOULLI if encoding == "bernoulli" else CODE
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Iterable, Sequence
 
 from snnlib import datasets, meta_neurons, networks, parameters, published
-from snnlib.experiments import Run
+from snnlib.experiments import Run, code_of
 from snnlib.neurons import PRESETS
 
 MDN_TASKS = ("mnist", "fashion_mnist", "nettalk", "cifar10", "tidigits", "timit", "n_mnist")
@@ -66,6 +66,7 @@ def mdn_run(
         train_samples=train_samples,
         test_samples=test_samples,
         task_options=tuple(sorted(options.items())),
+        code=code_of("mdn", task, **options),
     )
 
 

@@ -70,7 +70,8 @@ def _ratios(records: list[dict]) -> dict[str, float]:
     totals = {"mdn": [0.0, 0.0], "plif": [0.0, 0.0]}
     for record in records:
         config = record["config"]
-        if config.get("code") == experiments.CODE:
+        options = dict(config["task_options"])
+        if config["code"] == experiments.code_of(config["paper"], config["task"], **options):
             totals[config["paper"]][0] += record["seconds"]
             totals[config["paper"]][1] += estimate(record)
     return {paper: measured / estimated for paper, (measured, estimated) in totals.items() if measured > 20}

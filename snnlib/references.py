@@ -162,7 +162,7 @@ def _keep_weights(path: Path, to: Path) -> None:
 
 def collect(folders: list[Path]) -> None:
     """Add the finished runs of ``folders`` (results/<profile>/runs) that were made by the present code."""
-    from snnlib.experiments import CODE
+    from snnlib.experiments import code_of
 
     found, older = [], 0
     for folder in folders:
@@ -172,7 +172,9 @@ def collect(folders: list[Path]) -> None:
             if path.name.endswith(".partial.json"):
                 continue
             record = accepted(path.read_text(encoding="utf-8"), path.name)
-            current = record["config"]["code"] == CODE
+            config = record["config"]
+            present = code_of(config["paper"], config["task"], **dict(config["task_options"]))
+            current = config["code"] == present
             older += not current
             found += [(record, path.with_suffix(".pt"))] if current else []
     added = add(found)

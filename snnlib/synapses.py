@@ -18,6 +18,9 @@ from snnlib.kernels import ops
 DENSE_ABOVE = 0.3
 """Share of active inputs above which the dense product is taken; see where it pays in 07_performance."""
 
+LISTED_BELOW = 0.2
+"""Entries per input and step below which an encoder hands over lists (with values, which cost a product)."""
+
 WORTH_LISTING = 64
 """Outputs below which a dense product costs less than finding the active inputs."""
 
@@ -26,6 +29,9 @@ WORTH_LISTING = 64
 class Spikes:
     """Spikes ``[T, B, N]`` as lists: row r = t B + b holds ``indices[first[r] : first[r] + count[r]]``
     (int32); ``values`` beside them, or None where all are 1.
+
+    ``base``, if there is one, are spikes ``[1, B, N]`` that every step has in common; the lists then hold
+    what is different at each step: 1 where a spike is added, -1 where one of the base is missing.
     """
 
     shape: tuple[int, int, int]
@@ -34,11 +40,13 @@ class Spikes:
     count: Tensor
     values: Tensor | None = None
     dtype: torch.dtype = torch.float32
+    base: Spikes | None = None
 
     @property
-    def density(self) -> float:
-        """Share of active inputs."""
-        return self.count.sum().item() / max(1, torch.Size(self.shape).numel())
+    def entries(self) -> float:
+        """Entries of the lists per input and step: without a base, the share of active inputs."""
+        own = self.count.sum().item() / max(1, torch.Size(self.shape).numel())
+        return own + (self.base.entries / self.shape[0] if self.base else 0)
 
     def dense(self) -> Tensor:
         """The same spikes as a tensor ``[T, B, N]``."""
@@ -49,7 +57,7 @@ class Spikes:
         at = self.first[rows] + within
         x = torch.zeros((self.shape[0] * self.shape[1], self.shape[2]), dtype=self.dtype)
         x[rows, self.indices[at].long()] = 1.0 if self.values is None else self.values[at]
-        return x.view(self.shape)
+        return x.view(self.shape) + (self.base.dense() if self.base else 0)
 
 
 def listed(x: Tensor) -> Spikes | None:
@@ -100,8 +108,10 @@ class Linear(nn.Linear):
 
 
 def _event_linear(spikes: Spikes, dense: Tensor | None, weight: Tensor, bias: Tensor | None) -> Tensor:
+    start = weight.new_zeros(len(weight)) if bias is None else bias
+    start = _event_linear(spikes.base, None, weight, start) if spikes.base else start.unsqueeze(0)
     lists = (spikes.indices, spikes.first, spikes.count, spikes.values)
-    return torch.ops.snnlib.event_linear(dense, *lists, weight, bias)
+    return torch.ops.snnlib.event_linear(dense, *lists, weight, start)
 
 
 @torch.library.custom_op("snnlib::event_linear", mutates_args=(), device_types="cpu")
@@ -112,14 +122,13 @@ def event_linear(
     count: Tensor,
     values: Tensor | None,
     weight: Tensor,
-    bias: Tensor | None,
+    start: Tensor,
 ) -> Tensor:
-    """bias + sum of the weights of each row's active inputs, ``[rows, outputs]``. ``dense``: the same input
-    as a tensor, which receives the gradient (None: nothing does).
+    """Row r: ``start[r % S]`` + sum of the weights of its active inputs, ``[rows, outputs]``; start: ``[S,
+    outputs]``, S a divisor of the rows. ``dense``: the same input as a tensor, which receives the gradient
+    (None: nothing does).
     """
-    table = weight.detach().t().contiguous()
-    start = weight.new_zeros(len(weight)) if bias is None else bias.detach()
-    return _gather(indices, first, count, values, table, start, len(first))
+    return _gather(indices, first, count, values, weight.detach().t().contiguous(), start, len(first))
 
 
 @torch.library.custom_op("snnlib::event_weight_grad", mutates_args=(), device_types="cpu")
@@ -138,7 +147,7 @@ def event_weight_grad(
     given = (indices.numpy(), first.numpy(), count.numpy(), None if values is None else values.numpy())
     cpu_events.transpose(*given, rows.numpy(), by_first.numpy(), by_count.numpy(), rows_values.numpy())
     by_values = None if values is None else rows_values
-    return _gather(rows, by_first, by_count, by_values, grad, grad.new_zeros(grad.shape[1]), inputs)
+    return _gather(rows, by_first, by_count, by_values, grad, grad.new_zeros((1, grad.shape[1])), inputs)
 
 
 def _gather(indices, first, count, values, table, start, rows: int) -> Tensor:
@@ -153,7 +162,7 @@ def _gather(indices, first, count, values, table, start, rows: int) -> Tensor:
 
 
 @event_linear.register_fake
-def _(dense, indices, first, count, values, weight, bias):
+def _(dense, indices, first, count, values, weight, start):
     return weight.new_empty((len(first), len(weight)))
 
 
@@ -163,19 +172,20 @@ def _(grad, indices, first, count, values, inputs):
 
 
 def _setup(ctx, inputs, output):
-    dense, *lists, weight, bias = inputs
+    dense, *lists, weight, start = inputs
     ctx.needs_dense = dense is not None and dense.requires_grad
     ctx.save_for_backward(*lists, weight if ctx.needs_dense else None)
-    ctx.inputs = weight.shape[1]
+    ctx.inputs, ctx.starts = weight.shape[1], len(start)
 
 
 def _backward(ctx, grad):
     *lists, weight = ctx.saved_tensors
     grad = grad.contiguous()
     to_dense = grad @ weight if ctx.needs_dense else None
-    needs_weight, needs_bias = ctx.needs_input_grad[-2:]
+    needs_weight, needs_start = ctx.needs_input_grad[-2:]
     to_weight = torch.ops.snnlib.event_weight_grad(grad, *lists, ctx.inputs).t() if needs_weight else None
-    return to_dense, None, None, None, None, to_weight, grad.sum(0) if needs_bias else None
+    to_start = grad.view(-1, ctx.starts, grad.shape[1]).sum(0) if needs_start else None
+    return to_dense, None, None, None, None, to_weight, to_start
 
 
 event_linear.register_autograd(_backward, setup_context=_setup)

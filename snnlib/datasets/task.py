@@ -111,8 +111,9 @@ class Task:
             return x.reshape(len(x), self.time_steps, *self.input_shape).transpose(0, 1).contiguous()
         x = x.reshape(len(x), *self.input_shape)
         if self.encoding == "bernoulli":
-            if listed and x.device.type == "cpu" and x.dim() == 2 and x.mean() < synapses.DENSE_ABOVE:
-                return encoding.bernoulli_spikes(x, self.time_steps, generator)
+            if listed and x.device.type == "cpu" and x.dim() == 2:
+                if encoding.listed_share(x, self.time_steps) < synapses.LISTED_BELOW:
+                    return encoding.bernoulli_spikes(x, self.time_steps, generator)
             return encoding.bernoulli(x, self.time_steps, generator)
         return encoding.direct(x, self.time_steps)
 

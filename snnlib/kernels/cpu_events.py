@@ -27,10 +27,11 @@ with compiling.cached():
     _kernel = numba.njit(nogil=True, error_model="numpy", cache=True)
 
     @_kernel
-    def bernoulli(p, key, indices, first, count, start, stop):
+    def bernoulli(p, usual, key, indices, first, count, values, start, stop):
         """Samples start .. stop of p [B, N]: each value spikes at each of T steps with its probability.
 
-        The draw of (sample, input, step) depends on the key and these three alone. Rows are t B + b.
+        The draw of (sample, input, step) depends on the key and these three alone. Rows are t B + b. A value
+        above ``usual`` is taken to spike always, and the steps at which it does not are listed, with -1.
         """
         B, N = p.shape
         T = count.size // B
@@ -41,6 +42,7 @@ with compiling.cached():
             for i in range(N):
                 if p[b, i] > 0:
                     bound = np.uint64(min(np.float64(p[b, i]), 1.0) * 4294967296.0)
+                    silent = p[b, i] > usual
                     at = (np.uint64(b) * np.uint64(N) + np.uint64(i)) * pairs
                     for t in range(T):
                         if t % 2 == 0:
@@ -49,7 +51,8 @@ with compiling.cached():
                             bits = bits >> np.uint64(32)
                         row = t * B + b
                         indices[first[row] + count[row]] = i
-                        count[row] += (bits & np.uint64(0xFFFFFFFF)) < bound
+                        values[first[row] + count[row]] = -1 if silent else 1
+                        count[row] += ((bits & np.uint64(0xFFFFFFFF)) < bound) != silent
 
     @_kernel
     def bernoulli_dense(p, key, out, start, stop):
@@ -96,10 +99,12 @@ with compiling.cached():
 
     @_kernel
     def gather(indices, first, count, values, table, start, out, begin, end):
-        """out[r] = start + sum of the rows of ``table`` that row r names (times their values, or 1 each)."""
+        """out[r] = start[r % S] + sum of the rows of ``table`` that row r names (times their values, or 1
+        each); start: [S, outputs].
+        """
         for r in range(begin, end):
             a = out[r]
-            a[:] = start
+            a[:] = start[r % start.shape[0]]
             k, stop = np.intp(first[r]), np.intp(first[r]) + np.intp(count[r])
             # Eight rows at once: the sum is then loaded and stored an eighth as often.
             while k + 8 <= stop:

@@ -27,9 +27,17 @@ BASE = Run(
     schedule="step50",
     train_samples=60,
     test_samples=40,
+    code=experiments.CODE_BERNOULLI,
 )
 PLIF = dataclasses.replace(
-    BASE, paper="plif", network=CONV, neuron="PLIF", tau=2.0, time_steps=4, schedule="cosine64"
+    BASE,
+    paper="plif",
+    network=CONV,
+    neuron="PLIF",
+    tau=2.0,
+    time_steps=4,
+    schedule="cosine64",
+    code=experiments.CODE,
 )
 
 
@@ -58,7 +66,7 @@ def test_every_field_changes_the_hash():
         "test_samples": 41,
         "validation": 0.15,
         "task_options": (("split", "speaker"),),
-        "code": experiments.CODE + 1,
+        "code": experiments.CODE_BERNOULLI + 1,
     }
     assert set(changed) == {field.name for field in dataclasses.fields(Run)}
     hashes = {dataclasses.replace(BASE, **{name: value}).hash for name, value in changed.items()}
@@ -139,9 +147,7 @@ def test_an_interrupted_run_goes_on(results_in, monkeypatch):
     plan = planning.plan([BASE], "test")
     assert plan.epochs_done.tolist() == [2] and not plan.recorded.any()
     monkeypatch.setattr(jobs, "_record", real)
-    monkeypatch.setattr(
-        training, "_train_epoch", lambda *_: pytest.fail("an epoch was trained again")
-    )
+    monkeypatch.setattr(training, "_train_epoch", lambda *_: pytest.fail("an epoch was trained again"))
     assert experiments.run([BASE], "test", workers=1, progress=False)[0]["accuracy_last"] >= 0
 
 

@@ -74,7 +74,7 @@ def test_lists_hold_what_the_dense_tensor_holds():
     x = (torch.rand(30, 20, generator=_generator()) < 0.2).float() * torch.arange(1.0, 21)
     spikes = listed(x)
     assert torch.equal(spikes.dense()[0], x)
-    assert spikes.density == pytest.approx((x != 0).float().mean().item())
+    assert spikes.entries == pytest.approx((x != 0).float().mean().item())
     assert listed(x.bool().float()).values is None
     assert listed(torch.ones(5, 5)) is None
 
@@ -88,6 +88,15 @@ def test_an_encoder_hands_over_the_very_spikes_of_the_dense_encoding(steps):
     assert isinstance(as_lists, Spikes)
     assert torch.equal(as_lists.dense(), dense)
     assert (dense[:, 0, 0] == 1).all() and (dense[:, 1] == 0).all()
+    assert as_lists.base.dense()[0, 0, 0] == (steps > 1)  # listed once, and never again
+    assert as_lists.entries <= dense.mean().item() + 1 / steps
+
+
+def test_expected_and_drawn_number_of_entries_agree():
+    x = torch.rand(50, 200, generator=_generator(1)) ** 2
+    drawn = encoding.bernoulli_spikes(x, 20, _generator(2)).entries
+    assert encoding.listed_share(x, 20) == pytest.approx(drawn, rel=0.02)
+    assert drawn < 0.7 * encoding.bernoulli(x, 20, _generator(2)).mean().item()
 
 
 @pytest.mark.parametrize("steps", [1, 4, 9])
@@ -132,7 +141,7 @@ def test_draws_have_the_right_rate_and_are_independent_in_time():
 def test_a_network_learns_the_same_from_lists_and_from_dense_spikes():
     torch.manual_seed(0)
     network = networks.mlp(30, 70, 4, lambda _: SecondOrder(*PRESETS["2-FS"]))
-    x = torch.rand(8, 30, generator=_generator(7)) * 0.2
+    x = torch.rand(8, 30, generator=_generator(7)) ** 2
     results = []
     for encode in (encoding.bernoulli_spikes, encoding.bernoulli):
         network.zero_grad()
@@ -146,7 +155,7 @@ def test_a_network_learns_the_same_from_lists_and_from_dense_spikes():
 def test_operator_keeps_torchs_contract():
     layer = Linear(12, 70)
     spikes = encoding.bernoulli_spikes(torch.rand(5, 12) * 0.2, 3, _generator())
-    arguments = (None, spikes.indices, spikes.first, spikes.count, None, layer.weight, layer.bias)
+    arguments = (None, spikes.indices, spikes.first, spikes.count, None, layer.weight, layer.bias[None])
     tests = ("test_schema", "test_autograd_registration", "test_faketensor")
     torch.library.opcheck(synapses.event_linear, arguments, test_utils=tests)
 
