@@ -2,6 +2,7 @@
 numbers.
 """
 
+import re
 import time
 import warnings
 from collections.abc import Callable
@@ -15,11 +16,15 @@ from torch.nn import functional
 from snnlib import files, neurons, streams
 from snnlib.networks import neuron_layers, recorded_spikes
 
-SCHEDULES = {
-    # MDN: a tenth every 50 epochs, never reached in 20; PLIF: cosine annealing, T_max = 64, never restarted.
-    "step50": lambda optimiser: torch.optim.lr_scheduler.StepLR(optimiser, 50, 0.1),
-    "cosine64": lambda optimiser: torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 64),
-}
+
+def scheduler_of(schedule: str, optimiser: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
+    """ "step50": a tenth every 50 epochs (MDN, whose runs of 20 or 30 never get there); "cosine64": cosine
+    annealing over 64 epochs, never restarted (PLIF); any other number of epochs in their place.
+    """
+    kind, epochs = re.fullmatch("(step|cosine)([1-9][0-9]*)", schedule).groups()
+    if kind == "step":
+        return torch.optim.lr_scheduler.StepLR(optimiser, int(epochs), 0.1)
+    return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, int(epochs))
 
 
 def fit(
@@ -49,7 +54,7 @@ def fit(
     """
     network.to(device)
     optimiser = torch.optim.Adam(parameter_groups(network, learning_rate, theta_learning_rate), fused=True)
-    scheduler = SCHEDULES[schedule](optimiser)
+    scheduler = scheduler_of(schedule, optimiser)
     train_on, held_out = split(task.train_y, validation, seed)
     test_set = (task.test_x, task.test_y)
     validation_set = (task.train_x[held_out], task.train_y[held_out]) if validation else None

@@ -7,7 +7,8 @@ from snnlib.neurons import PRESETS
 
 SMALL = {"epochs": 1, "train_samples": 40, "test_samples": 20}
 MDN = {"seeds": 2, "hidden": 16, **SMALL}
-PLIF = {"seeds": 2, "channels": 4, "features": 16, "event_resolution": 32, "event_time_steps": 4, **SMALL}
+NET = {"channels": 4, "features": 16, "event_resolution": 32, "event_time_steps": 4}
+PLIF = {"seeds": 2, "cosine_epochs": 64, "cifar10_samples": 0, **NET, **SMALL}
 
 
 def test_table_3_is_seven_tasks_by_five_neurons():
@@ -40,7 +41,7 @@ def test_generation_learns_theta_with_the_published_rates():
 
 def test_chapter_02_and_03_share_the_convergence_runs():
     two = grids.chapter_02(1, 1, 1, 40, **MDN)
-    three = grids.chapter_03(grids.MDN_TASKS, protocol_seeds=1, **MDN)
+    three = grids.chapter_03(grids.MDN_TASKS, protocol_seeds=1, cifar10_samples=0, **MDN)
     assert set(two) - set(three) == {run for run in two if run.neuron == "learned"}
     options = {(run.task, run.task_options) for run in three if run.task_options}
     assert options == {
@@ -70,6 +71,14 @@ def test_chapter_04_and_05_share_the_max_pooling_runs():
     assert small.task_options == (("resolution", 32), ("time_steps", 4)) and small.time_steps == 4
 
 
+def test_cifar10_has_a_budget_of_its_own():
+    runs = grids.chapter_05(grids.PLIF_DATASETS, **PLIF | {"cifar10_samples": 30, "cosine_epochs": 1})
+    budgets = {(run.task == "cifar10", run.train_samples, run.test_samples, run.schedule) for run in runs}
+    assert budgets == {(False, 40, 20, "cosine1"), (True, 30, 6, "cosine1")}
+    (one,) = grids.transfer(["cifar10"], ["2-FS"], 1, cifar10_samples=30)
+    assert (one.train_samples, one.test_samples) == (30, 6)
+
+
 def test_the_data_is_part_of_the_run():
     official, stand_in = (
         grids.mdn_run("mnist", "2-FS", 0),
@@ -85,6 +94,7 @@ def test_for_chapter_takes_the_parameters_of_a_notebook(monkeypatch):
         "neuron_source": "published",
         "tasks": ["mnist"],
         "protocol_seeds": 1,
+        "cifar10_samples": 0,
         "workers": 2,
         **MDN,
     }
@@ -103,6 +113,7 @@ def test_for_chapter_takes_the_parameters_of_a_notebook(monkeypatch):
         ("03_transfer", {"seeds": 0}, "seeds is 0; at least one"),
         ("03_transfer", {"neuron_source": "generatd"}, "must be 'published' or 'generated'"),
         ("03_transfer", {"tasks": []}, "choose one or more of mnist"),
+        ("04_plif_ablation", {"cosine_epochs": 0}, "cosine_epochs is 0; at least one"),
         ("04_plif_ablation", {"data": ["mnist"]}, "choose one or more of fashion_mnist"),
     ],
 )

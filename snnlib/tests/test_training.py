@@ -119,9 +119,10 @@ def test_schedules():
         ("step50", 50, 0.1),
         ("cosine64", 32, 0.5),
         ("cosine64", 64, 0.0),
+        ("cosine16", 8, 0.5),
     ):
         optimiser = torch.optim.Adam([parameter], lr=1.0)
-        schedule = training.SCHEDULES[name](optimiser)
+        schedule = training.scheduler_of(name, optimiser)
         for _ in range(epoch):
             optimiser.step()
             schedule.step()
