@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from snnlib import datasets, estimates, jobs, paths, references
+from snnlib.neurons import PRESETS
 from snnlib.progress import follow
 
 CODE = 2
@@ -43,7 +44,8 @@ class Run:
     ``network``: "mlp-<hidden>" or Table S1's notation. ``neuron``: "1st-order", "LIF", "PLIF", "learned"
     (2nd-order, theta learned per neuron), "mixed" (2nd-order, two fixed kinds in turn, ``theta`` their eight
     values) or any other name, whose fixed ``theta`` says what it is. ``data`` is what ``datasets.identify``
-    said: a run on a stand-in is another run than the same one on the data set.
+    said: a run on a stand-in is another run than the same one on the data set. ``loss`` and ``augmentation``
+    are the papers' where empty, else what goes beyond them (``training.LOSSES``, ``datasets.task``).
     """
 
     paper: str
@@ -65,6 +67,8 @@ class Run:
     validation: float = 0.0
     task_options: tuple[tuple[str, object], ...] = ()
     code: int = CODE
+    loss: str = ""
+    augmentation: str = ""
 
     def __post_init__(self):
         if self.epochs < 1:
@@ -73,7 +77,16 @@ class Run:
     @property
     def hash(self) -> str:
         """Name of the record, a hash over the fields."""
-        return references.config_hash(asdict(self))
+        return references.config_hash(self.config)
+
+    @property
+    def config(self) -> dict:
+        """Every field, but for those that go beyond the papers and do not here."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if value or name not in ("loss", "augmentation")
+        }
 
     @property
     def pooling(self) -> str:
@@ -89,7 +102,16 @@ class Run:
         parts = [self.task, self.neuron, f"tau {self.tau:g}" if self.tau else "", self.pooling]
         parts += [f"{name}={value}" for name, value in self.task_options]
         parts.append(f"{100 * self.validation:g} % held out" if self.validation else "")
+        parts += beyond(self.config)
         return " ".join(filter(None, parts))
+
+
+def beyond(config: dict) -> tuple[str, ...]:
+    """Steps beyond the papers in the config of a run, in words; a published run's config says little."""
+    tuned = config.get("neuron") == "learned" and tuple(config["theta"]) in PRESETS.values()
+    cycle = config.get("paper") == "mdn" and config["schedule"].startswith("cosine")
+    words = ("cosine cycle" * cycle, "theta fine-tuned" * tuned)
+    return tuple(filter(None, (*words, config.get("loss"), config.get("augmentation"))))
 
 
 def trains(profile: str) -> bool:
@@ -154,7 +176,7 @@ def read(r: Run, profile: str) -> dict | None:
             raise ValueError(
                 f"The record {path} is damaged ({error}); delete it and the run will be trained again."
             ) from None
-    return references.find(asdict(r), other_data=not trains(profile))
+    return references.find(r.config, other_data=not trains(profile))
 
 
 def trained(r: Run, profile: str) -> nn.Sequential:

@@ -7,6 +7,7 @@ decides what is trained. 0 epochs or samples mean the paper's number. Settings c
 
 import inspect
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from snnlib import datasets, meta_neurons, networks, parameters, published
 from snnlib.experiments import Run, code_of
@@ -328,14 +329,50 @@ def fewer_steps(time_steps: Iterable[int], seeds: int, **budget) -> list[Run]:
     ]
 
 
+def beyond_mdn(tasks: Iterable[str], seeds: int, **budget) -> list[Run]:
+    """The network of 2-FS, and steps beyond the paper: one cosine cycle over the run; cross-entropy (not
+    for NETtalk, which has several labels); theta learned on from Table 2's values, with MNIST's eta_D where
+    Table 1 has none; all of them.
+    """
+    faithful = transfer(tasks, ("2-FS",), seeds, **budget)
+    eta_d = published.table("mdn_table1").set_index("task").eta_d
+    runs = list(faithful)
+    for r in faithful:
+        cycle = {"schedule": f"cosine{r.epochs}"}
+        loss = {} if r.task == "nettalk" else {"loss": "cross-entropy"}
+        rate = float(eta_d[r.task] if eta_d.notna()[r.task] else eta_d["mnist"])
+        tuned = {"neuron": "learned", "theta_learning_rate": rate}
+        steps = (cycle, loss, tuned, cycle | loss | tuned)
+        runs += [replace(r, **step) for step in steps if step]
+    return runs
+
+
+def beyond_plif(seeds: int, **budget) -> list[Run]:
+    """PLIF from tau 2 on Fashion-MNIST, and steps beyond the paper: average-pooling (its own Table 5 has it
+    ahead there), cross-entropy, flips and crops as for CIFAR-10, all of them.
+    """
+    faithful, average = (
+        ablation(["fashion_mnist"], [v], seeds, **budget) for v in (VARIANTS[0], VARIANTS[4])
+    )
+    loss, flips = {"loss": "cross-entropy"}, {"augmentation": "crop_flip"}
+    runs = faithful + average
+    runs += [replace(r, **step) for step in (loss, flips) for r in faithful]
+    return runs + [replace(r, **loss, **flips) for r in average]
+
+
 def chapter_06(
-    profile: str, chapters: Iterable[str], mixed_tasks: Iterable[str], few_steps: Iterable[int]
+    profile: str,
+    chapters: Iterable[str],
+    mixed_tasks: Iterable[str],
+    few_steps: Iterable[int],
+    beyond_tasks: Iterable[str],
+    beyond_seeds: int,
 ) -> list[Run]:
     """The runs of ``chapters`` (of 02 to 05) as ``profile`` has them, so that none is trained twice, and what
     the claims need beyond: mixed networks beside pure ones with chapter 03's budget, PLIF with fewer time
-    steps with chapter 04's. Values given to single chapters on the command line do not reach this one.
+    steps with chapter 04's. Then steps beyond the papers, with the same budgets.
+    Values given to single chapters on the command line do not reach this one.
     """
-    own = {stem: parameters.resolve(stem, profile, {})[1] for stem in ("03_transfer", "04_plif_ablation")}
     known = [stem for stem in CHAPTERS if stem < "06"]
     unknown = [stem for stem in chapters if stem not in known]
     if unknown:
@@ -344,12 +381,25 @@ def chapter_06(
     for stem in chapters:
         told = parameters.resolve(stem, profile, {})[1]
         runs += for_chapter(stem, told | {"neuron_source": "published"})
-    mdn, plif = own["03_transfer"], own["04_plif_ablation"]
-    names = ("seeds", "epochs", "train_samples", "test_samples", "cifar10_samples", "hidden")
-    budget = {name: mdn[name] for name in names}
-    names = ("seeds", "epochs", "cosine_epochs", "train_samples", "test_samples", "channels", "features")
-    runs += mixed(mixed_tasks, **budget) + transfer(mixed_tasks, ("2-FS", "2-SDS"), **budget)
-    return runs + fewer_steps(few_steps, **{name: plif[name] for name in names})
+    mdn, plif = _budgets(profile)
+    runs += mixed(mixed_tasks, **mdn) + transfer(mixed_tasks, ("2-FS", "2-SDS"), **mdn)
+    return runs + fewer_steps(few_steps, **plif) + beyond(profile, beyond_tasks, beyond_seeds)
+
+
+def beyond(profile: str, tasks: Iterable[str], seeds: int) -> list[Run]:
+    """Faithful runs and steps beyond both papers, with the budgets of chapters 03 and 04 in ``profile``."""
+    mdn, plif = _budgets(profile)
+    return beyond_mdn(tasks, **mdn | {"seeds": seeds}) + beyond_plif(**plif | {"seeds": seeds})
+
+
+def _budgets(profile: str) -> tuple[dict, dict]:
+    """What ``profile`` gives the runs of chapters 03 (MDN) and 04 (PLIF, but for its event sets)."""
+    mdn, plif = (parameters.resolve(stem, profile, {})[1] for stem in ("03_transfer", "04_plif_ablation"))
+    shared = ("seeds", "epochs", "train_samples", "test_samples")
+    return (
+        {name: mdn[name] for name in (*shared, "cifar10_samples", "hidden")},
+        {name: plif[name] for name in (*shared, "cosine_epochs", "channels", "features")},
+    )
 
 
 CHAPTERS = {
@@ -384,7 +434,8 @@ def _check(stem: str, parameters: dict) -> None:
     if parameters.get("neuron_source", "published") not in ("published", "generated"):
         source = parameters["neuron_source"]
         raise ValueError(f"{stem}: neuron_source is {source!r}; it must be 'published' or 'generated'.")
-    for name, valid in (("tasks", MDN_TASKS), ("mixed_tasks", MDN_TASKS), ("data", PLIF_DATASETS)):
+    of_tasks = [(name, MDN_TASKS) for name in ("tasks", "mixed_tasks", "beyond_tasks")]
+    for name, valid in (*of_tasks, ("data", PLIF_DATASETS)):
         unknown = [item for item in parameters.get(name, valid) if item not in valid]
         if unknown or not parameters.get(name, valid):
             choice = ", ".join(valid)

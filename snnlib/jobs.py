@@ -10,7 +10,7 @@ import functools
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,8 @@ def columns(runs: Sequence[Run]) -> list[list[Run]]:
     """The runs in groups that can be one ensemble: MDN's, equal in all but neuron, theta and seed."""
     groups: dict[object, list[Run]] = {}
     for r in runs:
-        together = r.paper == "mdn" and not r.validation and (r.neuron == "1st-order" or bool(r.theta))
+        plain = not (r.validation or r.loss or r.augmentation)
+        together = r.paper == "mdn" and plain and (r.neuron == "1st-order" or bool(r.theta))
         same = (r.neuron == "learned", r.neuron == "mixed")
         key = (replace(r, neuron="", theta=(), seed=0), *same) if together else r
         groups.setdefault(key, []).append(r)
@@ -51,6 +52,7 @@ def train_one(r: Run, store: Path) -> dict:
         learning_rate=r.learning_rate,
         theta_learning_rate=r.theta_learning_rate,
         schedule=r.schedule,
+        loss=r.loss,
         validation=r.validation,
         device=device,
         checkpoint=checkpoint,
@@ -167,7 +169,8 @@ def task_of(r: Run) -> datasets.Task:
             f"The data of {r.task} have changed since the run was planned ({r.data}, now "
             f"{found}); start again."
         )
-    return _load(r.task, r.paper, r.data, r.train_samples, r.test_samples, r.task_options)
+    task = _load(r.task, r.paper, r.data, r.train_samples, r.test_samples, r.task_options)
+    return replace(task, augmentation=r.augmentation) if r.augmentation else task
 
 
 @functools.lru_cache(maxsize=2)
@@ -183,7 +186,7 @@ def _record(r: Run, task: datasets.Task, history: list[dict], device: str) -> di
     keep = ("epoch", "train_loss", "test_accuracy", "validation_accuracy", "seconds")
     return {
         "hash": r.hash,
-        "config": asdict(r),
+        "config": r.config,
         "paper": r.paper,
         "task": r.task,
         "network": r.network,

@@ -2,6 +2,7 @@
 numbers.
 """
 
+import math
 import re
 import time
 import warnings
@@ -37,13 +38,14 @@ def fit(
     learning_rate: float,
     theta_learning_rate: float = 0.0,
     schedule: str = "step50",
+    loss: str = "",
     validation: float = 0.0,
     device: str = "cpu",
     checkpoint: Path | None = None,
     on_epoch: Callable[[list[dict]], None] = lambda history: None,
 ) -> list[dict]:
-    """Train with Adam on the squared error of the output rates (MDN, Eq. 4; PLIF, Sec. 3.7) and test after
-    every epoch.
+    """Train with Adam on the squared error of the output rates (MDN, Eq. 4; PLIF, Sec. 3.7), or on another of
+    the LOSSES, and test after every epoch.
 
     Returns one dict per epoch, with epoch 0 the untrained network: train_loss, test_accuracy,
     validation_accuracy (None without validation), accuracies in percent, seconds, and what the neurons
@@ -83,9 +85,11 @@ def fit(
 
     for epoch in range(len(history), epochs + 1):
         began = time.perf_counter()
-        loss = _train_epoch(network, task, optimiser, train_on, seed, epoch, batch_size, device)
+        mean_loss = _train_epoch(
+            network, task, optimiser, LOSSES[loss], train_on, seed, epoch, batch_size, device
+        )
         scheduler.step()
-        history.append(epoch_report(epoch, loss, began))
+        history.append(epoch_report(epoch, mean_loss, began))
         if checkpoint:
             state = {
                 "network": network.state_dict(),
@@ -179,8 +183,27 @@ def _w_over_tau(network: nn.Module) -> dict:
     }
 
 
+def squared_error(rates: Tensor, y: Tensor) -> Tensor:
+    """Mean squared error of output rates ``[B, C]`` to one-hot labels ``[B]``, or to targets ``[B, C]``."""
+    target = functional.one_hot(y, rates.shape[1]) if y.dim() == 1 else y
+    return functional.mse_loss(rates, target.float())
+
+
+def cross_entropy(rates: Tensor, y: Tensor, smoothing: float = 0.1) -> Tensor:
+    """Cross-entropy of labels ``[B]``, smoothed. Output rates ``[B, C]`` in [0, 1] are scaled to logits that
+    meet the smoothed label exactly where the right neuron always fires and the others never.
+    """
+    others = smoothing / rates.shape[1]
+    scale = math.log((1 - smoothing + others) / others)
+    return functional.cross_entropy(scale * rates, y, label_smoothing=smoothing)
+
+
+LOSSES = {"": squared_error, "cross-entropy": cross_entropy}
+"""The papers' loss, and one beyond them."""
+
+
 def _train_epoch(
-    network, task, optimiser, train_on: Tensor, seed: int, epoch: int, batch_size: int, device: str
+    network, task, optimiser, loss_of, train_on: Tensor, seed: int, epoch: int, batch_size: int, device: str
 ) -> float:
     network.train()
     order = torch.randperm(len(train_on), generator=streams.generator(seed, epoch, "order"))
@@ -189,10 +212,7 @@ def _train_epoch(
     total = 0.0
     for batch in train_on[order].split(batch_size):
         x_seq = task.batch(task.train_x[batch].to(device), generator, train=True, listed=True)
-        target = task.train_y[batch].to(device)
-        if target.dim() == 1:
-            target = functional.one_hot(target, task.classes)
-        loss = functional.mse_loss(network(x_seq).mean(0), target.float())
+        loss = loss_of(network(x_seq).mean(0), task.train_y[batch].to(device))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from snnlib import experiments
 from snnlib.neurons import PRESETS
 
 EVENTS = ("cifar10_dvs", "dvs128_gesture")
@@ -15,13 +16,15 @@ Measure = Callable[[dict], float]
 
 
 def matches(record: dict, task: str, setting: str) -> bool:
-    """Whether a record is a run of ``setting`` on ``task``; meta neurons must have Table 2's theta."""
+    """Whether a record is a run of ``setting`` on ``task``; meta neurons must have Table 2's theta, and runs
+    with steps beyond the papers do not count.
+    """
     neuron, *rest = setting.split("/")
     config, options = record["config"], dict(map(tuple, record["config"]["task_options"]))
     wanted = dict(item.split(":") for item in rest if ":" in item)
     if task in EVENTS:  # smaller frames are a matter of budget, not of setting
         options = {}
-    if record["task"] != task or record["neuron"] != neuron:
+    if record["task"] != task or record["neuron"] != neuron or experiments.beyond(config):
         return False
     if {key: str(value) for key, value in options.items()} != wanted:
         return False

@@ -311,7 +311,7 @@ def test_the_picture_shows_every_claim():
 
 def test_chapter_06_shares_the_runs_of_the_others():
     known = [stem for stem in grids.CHAPTERS if stem < "06"]
-    own = {"mixed_tasks": ["mnist"], "few_steps": [4]}
+    own = {"mixed_tasks": ["mnist"], "few_steps": [4], "beyond_tasks": ["timit"], "beyond_seeds": 1}
     every = set(grids.chapter_06("smoke", known, **own))
     for stem in known:
         assert set(grids.for_chapter(stem, parameters.resolve(stem, "smoke", {})[1])) <= every, stem

@@ -11,6 +11,7 @@ import torch
 
 from snnlib import datasets, experiments, jobs, neurons, planning, training
 from snnlib.experiments import Run
+from snnlib.neurons import PRESETS
 
 CONV = "c4k3s1-BN-PLIF-MPk2s2-DP-FC20-PLIF-DP-FC100-PLIF-APk10s10"
 BASE = Run(
@@ -67,11 +68,32 @@ def test_every_field_changes_the_hash():
         "validation": 0.15,
         "task_options": (("split", "speaker"),),
         "code": experiments.CODE_BERNOULLI + 1,
+        "loss": "cross-entropy",
+        "augmentation": "crop_flip",
     }
     assert set(changed) == {field.name for field in dataclasses.fields(Run)}
     hashes = {dataclasses.replace(BASE, **{name: value}).hash for name, value in changed.items()}
     assert len(hashes) == len(changed) and BASE.hash not in hashes
     assert dataclasses.replace(BASE).hash == BASE.hash
+
+
+def test_what_goes_beyond_the_papers_is_named_and_else_left_out_of_the_config():
+    assert "loss" not in BASE.config and experiments.beyond(BASE.config) == ()
+    tuned = dict(neuron="learned", theta=PRESETS["2-FS"], schedule="cosine2", loss="cross-entropy")
+    further = dataclasses.replace(BASE, **tuned)
+    assert experiments.beyond(further.config) == ("cosine cycle", "theta fine-tuned", "cross-entropy")
+    assert further.title.endswith("cross-entropy seed 0")
+    assert experiments.from_config(json.loads(json.dumps(further.config))) == further
+    assert experiments.beyond(PLIF.config) == ()
+
+
+def test_runs_beyond_the_papers_train(results_in):
+    cycle = dataclasses.replace(BASE, schedule="cosine2", loss="cross-entropy")
+    flipped = dataclasses.replace(PLIF, epochs=1, augmentation="crop_flip")
+    records = experiments.run([cycle, flipped], "test", workers=1, progress=False)
+    losses = [record["curve"][1]["train_loss"] for record in records]
+    assert losses[0] > 1 > losses[1]  # ln 4 at first; a squared error of rates is below 1
+    assert jobs.task_of(flipped).augmentation == "crop_flip" != jobs.task_of(PLIF).augmentation
 
 
 def test_records_are_written_once_and_read_in_order(results_in, monkeypatch):

@@ -43,7 +43,7 @@ def made(run, **changes) -> dict:
     """A record of a run without training it."""
     curve = [{"epoch": 0, "train_loss": None, "test_accuracy": 12.345678, "seconds": 1.23456789}]
     record = dict.fromkeys(references.FIELDS, "") | {
-        "config": json.loads(json.dumps(dataclasses.asdict(run))),
+        "config": json.loads(json.dumps(run.config)),
         "hash": run.hash,
         "paper": run.paper,
         "task": run.task,

@@ -112,6 +112,16 @@ def test_score_is_argmax_or_nettalks_cosine():
     assert training.score(rates, torch.tensor([1, 0, 1])).tolist() == [0.0, 1.0, 1.0]
 
 
+def test_cross_entropy_is_least_where_one_neuron_always_fires():
+    y = torch.tensor([1, 3])
+    rates = torch.nn.functional.one_hot(y, 5).float().requires_grad_()
+    assert training.cross_entropy(rates, y).backward() is None
+    assert rates.grad.abs().max() < 1e-6
+    assert training.cross_entropy(rates.flip(1), y) > training.cross_entropy(rates, y)
+    assert training.squared_error(rates, y) == 0
+    assert training.squared_error(rates, torch.zeros(2, 5)).item() == pytest.approx(1 / 5)
+
+
 def test_schedules():
     parameter = torch.nn.Parameter(torch.zeros(1))
     for name, epoch, factor in (
