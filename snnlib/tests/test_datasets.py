@@ -258,6 +258,8 @@ def test_authors_windows_and_the_leak(root, monkeypatch):
     monkeypatch.setattr(nettalk, "AUTHORS_SHA256", cache.file_digest(file))
     assert len(datasets.load("nettalk").test_y) == 30
     assert len(datasets.load("nettalk", leak_free=True).test_y) == 20  # ten of them were in the training set
+    scored = datasets.load("nettalk", scored="first_of_five")
+    assert scored.test_x.argmax(1).tolist() == [90, 95, 100, 105, 110, 115]
 
 
 @pytest.mark.skipif("SNN_DATA" not in os.environ, reason="needs the user's real data under SNN_DATA")

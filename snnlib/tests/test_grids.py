@@ -46,6 +46,7 @@ def test_chapter_02_and_03_share_the_convergence_runs():
     options = {(run.task, run.task_options) for run in three if run.task_options}
     assert options == {
         ("nettalk", (("leak_free", True),)),
+        ("nettalk", (("scored", "first_of_five"),)),
         ("tidigits", (("time_axis", "band"),)),
         ("tidigits", (("split", "speaker"),)),
         ("tidigits", (("form", "spectrogram"),)),
