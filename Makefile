@@ -77,8 +77,8 @@ lint: env  ## ruff over library and notebooks
 lab: env  ## open JupyterLab on the notebooks
 	@$(PY) -m jupyterlab notebooks
 
-publish: env  ## put the outputs of the executed quick chapters into notebooks/ and its main tables into README.md
-	@$(PY) -m snnlib.chapters publish
+publish: env  ## put the outputs of the PROFILE's executed chapters into notebooks/, and the results into README.md
+	@$(PY) -m snnlib.chapters publish --profile $(PROFILE)
 
 clean:  ## remove results and caches; keeps data, .venv and, unless you say yes, the paper profile's results
 	@rm -rf results/smoke results/quick results/.data .pytest_cache .ruff_cache .hypothesis

@@ -248,7 +248,8 @@ def _arguments(arguments):
             metavar=("NAME", "VALUE"),
             help="set a parameter in the chapters that have it",
         )
-    commands.add_parser("publish", help="copy outputs of the executed quick chapters into notebooks/")
+    command = commands.add_parser("publish", help="put the outputs of executed chapters into notebooks/")
+    command.add_argument("--profile", default="paper")
     command = commands.add_parser("check", help="check the committed notebooks")
     command.add_argument(
         "--artefacts", metavar="PROFILE", help="also ask for every artefact under results/PROFILE"
@@ -266,9 +267,9 @@ def main(arguments=None) -> int:
             if options.command == "publish":
                 from snnlib import readme
 
-                status = publishing.publish()
-                if status == 0:  # chapters and README tell of the same run
-                    readme.write("quick")
+                status = publishing.publish(options.profile)
+                if status == 0:
+                    readme.write(options.profile)
                 return status
             return publishing.check(options.artefacts)
         every = [chapter for chapter in ledger.CHAPTERS if chapter not in ledger.BY_ITSELF]

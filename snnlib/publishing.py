@@ -1,4 +1,4 @@
-"""Chapters as they are committed: put the outputs of a quick run into notebooks/, check what stands there."""
+"""Chapters as they are committed: put the outputs of a run into notebooks/, check what stands there."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nbformat
 
-from snnlib import files, ledger, paths
+from snnlib import files, ledger, paths, readme
 from snnlib.parameters import NOTEBOOKS
 
 LARGEST = 1_500_000  # bytes of a notebook that a web page still shows
@@ -33,7 +33,7 @@ def merge(
         if cell.id not in made or made[cell.id].source != cell.source:
             raise ValueError(
                 f"{name}: the executed copy was made from another version of this notebook; "
-                f"run `make {name[:2]} PROFILE=quick` again."
+                f"run `make {name[:2]}` with its PROFILE again."
             )
         count += 1
         cell.execution_count = count
@@ -113,7 +113,7 @@ def _absolute_path(text):
     return match.group() if match else ""
 
 
-def publish(profile: str = "quick", folder: Path = NOTEBOOKS) -> int:
+def publish(profile: str, folder: Path = NOTEBOOKS) -> int:
     """Put the outputs of executed chapters into the committed ones; 1 if one was left alone for a fault."""
     status = 0
     for chapter in ledger.CHAPTERS:
@@ -165,9 +165,11 @@ def check(artefacts: str | None = None, folder: Path = NOTEBOOKS) -> int:
         notebook = nbformat.read(path, as_version=4)
         problems += [f"{path.name}: {fault}" for fault in faults(notebook, path.stat().st_size)]
         if not any(cell.get("outputs") for cell in notebook.cells):
-            problems.append(f"{path.name}: holds no outputs; run `make all PROFILE=quick` and `make publish`")
+            problems.append(f"{path.name}: holds no outputs; run `make {chapter[:2]}` and `make publish`")
     if artefacts:
         problems += [f"results/{artefacts}/{name} was not made" for name in missing_artefacts(artefacts)]
+    if folder == NOTEBOOKS and readme.fault():
+        problems.append(readme.fault())
     print("\n".join(problems), file=sys.stderr) if problems else None
     total = sum(len(stems) for table in (ledger.FIGURES, ledger.TABLES) for stems in table.values())
     print(

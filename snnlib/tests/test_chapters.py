@@ -246,7 +246,7 @@ def test_check_finds_a_large_file_and_passes_a_good_one():
 
 def test_check_asks_for_outputs(folder, capsys):
     publishing.check(None, folder)
-    assert "01_dynamics.ipynb: holds no outputs; run `make all" in capsys.readouterr().err
+    assert "01_dynamics.ipynb: holds no outputs; run `make 01`" in capsys.readouterr().err
     nbformat.write(broken(lambda n: n.cells[-1].update(outputs=output("3"))), folder / "01_dynamics.ipynb")
     publishing.check(None, folder)
     assert "01_dynamics" not in capsys.readouterr().err

@@ -1,61 +1,49 @@
-"""The results block of README.md holds what the tables hold, between its marks and nowhere else."""
+"""The results block of README.md holds what the reference runs hold, between its marks and nowhere else."""
 
-import pandas as pd
 import pytest
 
-from snnlib import paths, readme
+from snnlib import paths, readme, references
 
 
 @pytest.fixture
-def tables_of(results_in, tmp_path, monkeypatch):
-    folder = results_in / "quick" / "tables"
-    folder.mkdir(parents=True)
-    behind = {"data": "Bright quarters (stand-in, 60 + 40)", "budget": "2 epochs"}
-    pd.DataFrame(
-        [
-            {"task": "mnist", "neuron": "2-FS", "published": 98.67, "ours": 91.25, "sd": 0.5, **behind},
-            {"task": "mnist", "neuron": "2-RS", "published": 98.33, "ours": None, "sd": None, **behind},
-        ],
-    ).to_csv(folder / "mdn_table3.csv", index=False)
-    pd.DataFrame(
-        [
-            {
-                "task": "cifar10",
-                "neuron": "LIF",
-                "tau": 16.0,
-                "published": 47.5,
-                "ours": 12.0,
-                "sd": None,
-                **behind,
-            }
-        ],
-    ).to_csv(folder / "plif_table4.csv", index=False)
+def page(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     return tmp_path / "README.md"
 
 
-def test_block_is_replaced_and_the_rest_stays(tables_of):
-    tables_of.write_text("before\n<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n")
-    readme.write("quick")
-    text = tables_of.read_text()
-    assert text.startswith("before\n<!-- results:begin -->\n") and text.endswith(
-        "<!-- results:end -->\nafter\n"
-    )
-    assert "old" not in text
-    assert (
-        "| MNIST | 98.67 → 91.25 ± 0.50 | 98.33 → not run | Bright quarters (stand-in, 60 + 40); 2 epochs |"
-        in text
-    )
-    assert "| CIFAR-10 | 47.50 → 12.00 | Bright quarters" in text and "LIF, τ 16" in text
-    readme.write("quick")
-    assert tables_of.read_text() == text
+def test_block_is_replaced_and_the_rest_stays(page, results_in):
+    page.write_text("before\n<!-- results:begin -->\nstale\n<!-- results:end -->\nafter\n")
+    assert "make publish" in readme.fault()
+    readme.write("paper")
+    text = page.read_text()
+    assert text.startswith("before\n<!-- results:begin -->\nFrom the ") and "stale" not in text
+    assert text.endswith("<!-- results:end -->\nafter\n")
+    assert readme.fault() == ""
+    page.write_text(text.replace(" → ", " -> ", 1))
+    assert "README.md" in readme.fault()
 
 
-def test_what_is_missing_is_named(tables_of, results_in):
-    tables_of.write_text("no marks")
+def test_block_tells_of_the_records_and_of_what_is_missing(monkeypatch):
+    text = readme.block()
+    means = readme._table_3().set_index(["task", "neuron"]).ours
+    assert f"91.46 → {means['nettalk', '2-FS']:.2f} ± " in text and "| verdict |" in text
+    monkeypatch.setattr(references, "find", lambda *_, **__: None)
+    empty = readme.block()
+    assert "| MNIST | 98.67 → – |" in empty and "From the 0 runs" in empty
+    assert "| not testable here |" in empty
+
+
+def test_lost_marks_are_named(page):
+    page.write_text("no marks")
     with pytest.raises(ValueError, match="lost its marks"):
-        readme.write("quick")
-    tables_of.write_text("<!-- results:begin -->\n<!-- results:end -->")
-    (results_in / "quick" / "tables" / "plif_table4.csv").unlink()
-    with pytest.raises(FileNotFoundError, match="plif_table4.csv is missing; run `make all PROFILE=quick`"):
-        readme.write("quick")
+        readme.write("paper")
+
+
+def test_the_picture_of_the_claims_comes_with_it(page, results_in):
+    page.write_text("<!-- results:begin -->\n<!-- results:end -->")
+    figures = results_in / "paper" / "figures"
+    figures.mkdir(parents=True)
+    (figures / "claims_effects.png").write_bytes(b"picture")
+    (page.parent / "notebooks").mkdir()
+    readme.write("paper")
+    assert (page.parent / readme.PICTURE).read_bytes() == b"picture"
