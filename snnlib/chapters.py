@@ -79,9 +79,9 @@ def execute(notebook: Path, output: Path, injected: dict) -> None:
 
 def runs_of(chapter: str, complete: dict) -> list:
     """The training runs that a chapter needs with these parameters."""
-    from snnlib import grids
+    from snnlib import chapter_runs
 
-    return list(grids.for_chapter(chapter, complete))
+    return list(chapter_runs.for_chapter(chapter, complete))
 
 
 def run(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from snnlib import claims, datasets, files, grids, parameters, paths, published, references, tables
+from snnlib import chapter_runs, claims, datasets, files, parameters, paths, published, references, tables
 
 BLOCK = re.compile(r"(<!-- results:begin -->\n).*?(<!-- results:end -->)", re.DOTALL)
 PICTURE = "notebooks/claims.png"
@@ -67,7 +67,7 @@ def block() -> str:
 
 def recorded(stem: str) -> list[dict]:
     """The reference runs behind a chapter of the paper profile, best data first where there are several."""
-    runs = grids.for_chapter(stem, parameters.resolve(stem, "paper", {})[1])
+    runs = chapter_runs.for_chapter(stem, parameters.resolve(stem, "paper", {})[1])
     found = (references.find(run.config, other_data=True) for run in runs)
     return list({record["hash"]: record for record in found if record}.values())
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from snnlib import claims, datasets, grids, parameters, published
+from snnlib import chapter_runs, claims, datasets, grids, parameters, published
 from snnlib.claims import measures, selection, sources, verdicts
 from snnlib.figures import claims as drawing
 from snnlib.neurons import PRESETS
@@ -310,12 +310,12 @@ def test_the_picture_shows_every_claim():
 
 
 def test_chapter_06_shares_the_runs_of_the_others():
-    known = [stem for stem in grids.CHAPTERS if stem < "06"]
+    known = [stem for stem in chapter_runs.CHAPTERS if stem < "06"]
     own = {"mixed_tasks": ["mnist"], "few_steps": [4], "beyond_tasks": ["timit"], "beyond_seeds": 1}
-    every = set(grids.chapter_06("smoke", known, **own))
+    every = set(chapter_runs.chapter_06("smoke", known, **own))
     for stem in known:
-        assert set(grids.for_chapter(stem, parameters.resolve(stem, "smoke", {})[1])) <= every, stem
-    added = {run.neuron for run in grids.chapter_06("smoke", [], **own)}
+        assert set(chapter_runs.for_chapter(stem, parameters.resolve(stem, "smoke", {})[1])) <= every, stem
+    added = {run.neuron for run in chapter_runs.chapter_06("smoke", [], **own)}
     assert {"mixed", "2-FS", "2-SDS"} <= added
     (mixed,) = [run for run in every if run.neuron == "mixed"]
     assert mixed.theta == PRESETS["2-FS"] + PRESETS["2-SDS"]
@@ -327,7 +327,7 @@ def test_chapter_06_shares_the_runs_of_the_others():
     )
     assert (pure.network, pure.batch_size, pure.data) == (mixed.network, mixed.batch_size, mixed.data)
     with pytest.raises(ValueError, match="chapters is .*07_more.*choose of 02_mdn_generation"):
-        grids.chapter_06("smoke", ["07_more"], **own)
+        chapter_runs.chapter_06("smoke", ["07_more"], **own)
 
 
 def test_fewer_steps_wait_for_the_option_of_the_data_set(monkeypatch):

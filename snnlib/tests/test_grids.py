@@ -2,7 +2,7 @@
 
 import pytest
 
-from snnlib import datasets, grids, meta_neurons
+from snnlib import chapter_runs, datasets, grids, meta_neurons
 from snnlib.neurons import PRESETS
 
 SMALL = {"epochs": 1, "train_samples": 40, "test_samples": 20}
@@ -40,8 +40,8 @@ def test_generation_learns_theta_with_the_published_rates():
 
 
 def test_chapter_02_and_03_share_the_convergence_runs():
-    two = grids.chapter_02(1, 1, 1, 40, **MDN)
-    three = grids.chapter_03(grids.MDN_TASKS, protocol_seeds=1, cifar10_samples=0, **MDN)
+    two = chapter_runs.chapter_02(1, 1, 1, 40, **MDN)
+    three = chapter_runs.chapter_03(grids.MDN_TASKS, protocol_seeds=1, cifar10_samples=0, **MDN)
     assert set(two) - set(three) == {run for run in two if run.neuron == "learned"}
     options = {(run.task, run.task_options) for run in three if run.task_options}
     assert options == {
@@ -54,8 +54,8 @@ def test_chapter_02_and_03_share_the_convergence_runs():
 
 
 def test_chapter_04_and_05_share_the_max_pooling_runs():
-    four = grids.chapter_04(grids.PLIF_DATASETS, validation_seeds=1, **PLIF)
-    five = grids.chapter_05(grids.PLIF_DATASETS, **PLIF)
+    four = chapter_runs.chapter_04(grids.PLIF_DATASETS, validation_seeds=1, **PLIF)
+    five = chapter_runs.chapter_05(grids.PLIF_DATASETS, **PLIF)
     assert {run for run in five if run.pooling == "max"} <= set(four)
     assert {run.pooling for run in set(five) - set(four)} == {"average"}
     assert {run.task for run in four if run.validation} == {*grids.PLIF_DATASETS, "mnist", "n_mnist"}
@@ -73,7 +73,7 @@ def test_chapter_04_and_05_share_the_max_pooling_runs():
 
 
 def test_cifar10_has_a_budget_of_its_own():
-    runs = grids.chapter_05(grids.PLIF_DATASETS, **PLIF | {"cifar10_samples": 30, "cosine_epochs": 1})
+    runs = chapter_runs.chapter_05(grids.PLIF_DATASETS, **PLIF | {"cifar10_samples": 30, "cosine_epochs": 1})
     budgets = {(run.task == "cifar10", run.train_samples, run.test_samples, run.schedule) for run in runs}
     assert budgets == {(False, 40, 20, "cosine1"), (True, 30, 6, "cosine1")}
     (one,) = grids.transfer(["cifar10"], ["2-FS"], 1, cifar10_samples=30)
@@ -99,10 +99,10 @@ def test_for_chapter_takes_the_parameters_of_a_notebook(monkeypatch):
         "workers": 2,
         **MDN,
     }
-    assert len(grids.for_chapter("03_transfer", parameters)) == 10
-    assert grids.for_chapter("01_dynamics", {"profile": "smoke"}) == []
+    assert len(chapter_runs.for_chapter("03_transfer", parameters)) == 10
+    assert chapter_runs.for_chapter("01_dynamics", {"profile": "smoke"}) == []
     monkeypatch.setattr(meta_neurons, "generated_thetas", lambda profile: {"2-FS": (0.1, 0.2, 0.3, 0.4)})
-    generated = grids.for_chapter("03_transfer", parameters | {"neuron_source": "generated"})
+    generated = chapter_runs.for_chapter("03_transfer", parameters | {"neuron_source": "generated"})
     assert {run.theta for run in generated if run.neuron == "2-FS"} == {(0.1, 0.2, 0.3, 0.4)}
     with pytest.raises(ValueError, match="unknown data set 'imagenet'"):
         grids.mdn_run("imagenet", "2-FS", 0)
@@ -120,4 +120,4 @@ def test_for_chapter_takes_the_parameters_of_a_notebook(monkeypatch):
 )
 def test_values_that_make_no_grid_are_refused(chapter, wrong, sentence):
     with pytest.raises(ValueError, match=sentence):
-        grids.for_chapter(chapter, wrong)
+        chapter_runs.for_chapter(chapter, wrong)

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from snnlib import (
+    chapter_runs,
     chapters,
     datasets,
     estimates,
     experiments,
-    grids,
     jobs,
     parameters,
     paths,
@@ -87,9 +87,7 @@ def test_collect_writes_sorted_whole_small_records_once(folder, results_in, caps
     assert (folder / "plif_quarters.jsonl").read_bytes() == before
     shutil.rmtree(store)
     (record,) = experiments.run(runs[:1], "test", train=False)
-    assert record["tau"][-1][0] == pytest.approx(
-        experiments.trained(runs[0], "test")[1].tau.item(), rel=1e-5
-    )
+    assert record["tau"][-1][0] == pytest.approx(experiments.trained(runs[0], "test")[1].tau.item(), rel=1e-5)
     assert record["dataset"] == "Bright quarters"
 
 
@@ -210,7 +208,7 @@ def test_wrong_input_is_one_sentence(tmp_path, capsys):
 def pooling_runs():
     """The paper profile's runs of chapter 05."""
     complete = parameters.resolve("05_pooling", "paper", {})[1]
-    return grids.for_chapter("05_pooling", complete)
+    return chapter_runs.for_chapter("05_pooling", complete)
 
 
 def test_a_chapter_without_any_record_is_left_out_and_the_report_says_so(
