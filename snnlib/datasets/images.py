@@ -220,7 +220,8 @@ def _view(shape: tuple, mean: tuple, std: tuple, augmentation: str):
         steps = options.get("time_steps") or {"mdn": 20, "plif": 8}[paper]
         if paper == "mdn":
             flat = (shape[0] * shape[1] * shape[2],)
-            return dict(time_steps=steps, input_shape=flat, classes=10, encoding="bernoulli", scale=1 / 255)
+            encoding = "direct" if options.get("pixels") == "values" else "bernoulli"
+            return dict(time_steps=steps, input_shape=flat, classes=10, encoding=encoding, scale=1 / 255)
         return dict(
             time_steps=steps,
             input_shape=shape,
@@ -236,7 +237,10 @@ def _view(shape: tuple, mean: tuple, std: tuple, augmentation: str):
 
 
 PAPERS = ("mdn", "plif")
-STEPS = {"time_steps": int}  # None: the papers' 20 and 8
+OPTIONS = {
+    "time_steps": int,  # None: the papers' 20 and 8
+    "pixels": ("spikes", "values"),  # MDN: drawn afresh at each step, or the values themselves
+}
 register(
     Entry(
         "mnist",
@@ -253,7 +257,7 @@ register(
             ),
         ),
         _view((1, 28, 28), (0.1307,), (0.3081,), "affine"),
-        STEPS,
+        OPTIONS,
     )
 )
 
@@ -273,7 +277,7 @@ register(
             ),
         ),
         _view((1, 28, 28), (0.2860,), (0.3530,), "none"),
-        STEPS,
+        OPTIONS,
     )
 )
 
@@ -293,6 +297,6 @@ register(
             ),
         ),
         _view((3, 32, 32), (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010), "crop_flip"),
-        STEPS,
+        OPTIONS,
     )
 )

@@ -45,6 +45,7 @@ def test_chapter_02_and_03_share_the_convergence_runs():
     assert set(two) - set(three) == {run for run in two if run.neuron == "learned"}
     options = {(run.task, run.task_options) for run in three if run.task_options}
     assert options == {
+        ("fashion_mnist", (("pixels", "values"),)),
         ("nettalk", (("leak_free", True),)),
         ("nettalk", (("scored", "first_of_five"),)),
         ("tidigits", (("time_axis", "band"),)),
