@@ -68,7 +68,8 @@ def chapter_03(
 ) -> list[Run]:
     """Table 3's grid, then the protocols that the paper leaves open, on ``protocol_seeds`` seeds each:
     Fashion-MNIST's pixels as values instead of random spikes; NETtalk without its leak, and scored as the
-    authors do; spoken digits over bands, by speaker, and as whole spectrograms (Table 4's non-sequential row).
+    authors do; spoken digits over bands, by speaker, and as whole spectrograms (Table 4's non-sequential
+    row).
     """
     budget = {
         "epochs": epochs,
