@@ -237,6 +237,6 @@ def _check(stem: str, parameters: dict) -> None:
     of_tasks = [(name, MDN_TASKS) for name in ("tasks", "mixed_tasks", "beyond_tasks")]
     for name, valid in (*of_tasks, ("data", PLIF_DATASETS)):
         unknown = [item for item in parameters.get(name, valid) if item not in valid]
-        if unknown or not parameters.get(name, valid):
+        if unknown or (not parameters.get(name, valid) and name != "beyond_tasks"):
             choice = ", ".join(valid)
             raise ValueError(f"{stem}: {name} is {parameters[name]}; choose one or more of {choice}.")

@@ -43,19 +43,18 @@ def bernoulli_spikes(x: Tensor, time_steps: int, generator: torch.Generator | No
     """
     from snnlib.kernels import cpu_events
 
-    key, usual = _key(generator, x.device), _usual(time_steps)
-    x = x.detach().contiguous()
+    key, x = _key(generator, x.device), x.detach().contiguous()
+    often = _often(x, time_steps)
     room = (x > 0).sum(1).repeat(time_steps)  # the most that each row can hold
     first = room.cumsum(0) - room
     count, indices = torch.empty_like(first), torch.empty(int(room.sum()) + 1, dtype=torch.int32)
     values = torch.empty(len(indices), dtype=x.dtype)
     arrays = (indices.numpy(), first.numpy(), count.numpy(), values.numpy())
     ops.share(
-        lambda start, stop: cpu_events.bernoulli(x.numpy(), usual, key, *arrays, start, stop),
+        lambda start, stop: cpu_events.bernoulli(x.numpy(), often.numpy(), key, *arrays, start, stop),
         len(x),
         int(room.sum()),
     )
-    often = x > usual
     always = often.sum(1)
     base = Spikes(
         (1, *x.shape), often.nonzero()[:, 1].int(), always.cumsum(0) - always, always, None, x.dtype
@@ -65,13 +64,12 @@ def bernoulli_spikes(x: Tensor, time_steps: int, generator: torch.Generator | No
 
 def listed_share(x: Tensor, time_steps: int) -> float:
     """Expected entries of ``bernoulli_spikes`` per input and step, those that are listed once included."""
-    often = x > _usual(time_steps)
-    return torch.where(often, 1 - x + 1 / time_steps, x).mean().item()
+    return torch.where(_often(x, time_steps), 1 - x + 1 / time_steps, x).mean().item()
 
 
-def _usual(time_steps: int) -> float:
-    """Probability above which one entry and the silent steps are fewer than the spikes themselves."""
-    return 0.5 + 0.5 / time_steps
+def _often(x: Tensor, time_steps: int) -> Tensor:
+    """Where one entry for a sample and the silent steps are expected to be fewer than the spikes."""
+    return x > 0.5 + 0.5 / time_steps
 
 
 def _key(generator: torch.Generator | None, device: torch.device) -> int:

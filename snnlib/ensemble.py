@@ -147,7 +147,7 @@ def fit(
     if device == "cuda":  # a recorded step reads its learning rate from the device
         groups = [group | {"lr": torch.tensor(group["lr"], device=device)} for group in groups]
     optimiser = torch.optim.Adam(groups, fused=True, capturable=device == "cuda")
-    scheduler = training.SCHEDULES[schedule](optimiser)
+    scheduler = training.scheduler_of(schedule, optimiser)
     task_x, task_y = task.train_x.to(device), task.train_y.to(device)
     step = Step(together, optimiser)
 

@@ -124,7 +124,7 @@ def _cifar10(task: str, samples: int, budget: dict) -> dict:
     """CIFAR-10's nets cost many times the others': its own number of training samples, if any, and a fifth
     of it to test on.
     """
-    own = {"train_samples": samples, "test_samples": samples // 5}
+    own = {"train_samples": samples, "test_samples": max(1, samples // 5)}
     return budget | own if task == "cifar10" and samples else budget
 
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 
 def columns(runs: Sequence[Run]) -> list[list[Run]]:
-    """The runs in groups that can be one ensemble: MDN's, equal in all but neuron, theta and seed."""
+    """The runs in groups that can be one ensemble: MDN's, equal in all but neuron, theta and seed. Runs with
+    the loss or the augmentation changed train alone.
+    """
     groups: dict[object, list[Run]] = {}
     for r in runs:
         plain = not (r.validation or r.loss or r.augmentation)

@@ -165,11 +165,12 @@ def check(artefacts: str | None = None, folder: Path = NOTEBOOKS) -> int:
         notebook = nbformat.read(path, as_version=4)
         problems += [f"{path.name}: {fault}" for fault in faults(notebook, path.stat().st_size)]
         if not any(cell.get("outputs") for cell in notebook.cells):
-            problems.append(f"{path.name}: holds no outputs; run `make {chapter[:2]}` and `make publish`")
+            remedy = f"run `make {chapter[:2]}` and `make publish`, PROFILE=paper"
+            problems.append(f"{path.name}: holds no outputs; {remedy}")
     if artefacts:
         problems += [f"results/{artefacts}/{name} was not made" for name in missing_artefacts(artefacts)]
-    if folder == NOTEBOOKS and readme.fault():
-        problems.append(readme.fault())
+    if folder == NOTEBOOKS:
+        problems += filter(None, [readme.fault()])
     print("\n".join(problems), file=sys.stderr) if problems else None
     total = sum(len(stems) for table in (ledger.FIGURES, ledger.TABLES) for stems in table.values())
     print(

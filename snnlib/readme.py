@@ -17,14 +17,14 @@ PICTURE = "notebooks/claims.png"
 
 
 def write(profile: str) -> None:
-    """Replace what stands between the results marks of README.md; take the claims' picture from ``profile``.
+    """Replace what stands between the results marks of README.md; of the paper profile take the picture too.
 
     Raises ValueError if README.md has lost its marks.
     """
     readme = paths.ROOT / "README.md"
     text = _with_block(readme.read_text(encoding="utf-8"))
     picture = paths.results(profile) / "figures" / "claims_effects.png"
-    if picture.exists():
+    if profile == "paper" and picture.exists():
         files.write_atomically(paths.ROOT / PICTURE, lambda temporary: shutil.copyfile(picture, temporary))
     files.write_atomically(readme, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
@@ -32,9 +32,11 @@ def write(profile: str) -> None:
 def fault() -> str:
     """One sentence if README.md says something else than the reference runs, or ""."""
     text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
-    if _with_block(text) == text:
-        return ""
-    return "README.md: its results are not those of data/reference_runs; run `make publish PROFILE=paper`"
+    if not (paths.ROOT / PICTURE).exists():
+        return f"README.md: its picture {PICTURE} is missing; run `make 06` and `make publish`, PROFILE=paper"
+    if _with_block(text) != text:
+        return "README.md: its results are not those of data/reference_runs; run `make publish PROFILE=paper`"
+    return ""
 
 
 def _with_block(text: str) -> str:
@@ -68,7 +70,7 @@ def block() -> str:
 def recorded(stem: str) -> list[dict]:
     """The reference runs behind a chapter of the paper profile, best data first where there are several."""
     runs = chapter_runs.for_chapter(stem, parameters.resolve(stem, "paper", {})[1])
-    found = (references.find(run.config, other_data=True) for run in runs)
+    found = (references.best(run.config) for run in runs)
     return list({record["hash"]: record for record in found if record}.values())
 
 
@@ -96,7 +98,8 @@ def _square(table: pd.DataFrame, columns: str) -> str:
     rows = [["task", *ours.columns, "data; budget"]]
     for task in ours.index:
         ran = table[(table.task == task) & (table.n > 0)]
-        behind = f"{ran.data.iloc[0]}; {ran.budget.iloc[0]}; {_seeds(ran.n)}" if len(ran) else tables.NOT_RUN
+        words = [*dict.fromkeys(ran.data), *dict.fromkeys(ran.budget), _seeds(ran.n)] if len(ran) else []
+        behind = "; ".join(words) or tables.NOT_RUN
         pairs = zip(theirs.loc[task], ours.loc[task].replace("", "–"), strict=True)
         rows.append([datasets.PAPER_TITLE[task], *(" → ".join(pair) for pair in pairs), behind])
     rows.insert(1, ["---"] + ["---:"] * len(ours.columns) + ["---"])

@@ -63,6 +63,13 @@ def find(config: dict, other_data: bool = False) -> dict | None:
     return found or (alike.get(_without_data(config)) if other_data else None)
 
 
+def best(config: dict) -> dict | None:
+    """The record on the best data (SOURCES) whose config differs in nothing else, or None: on every machine
+    the same.
+    """
+    return _read(paths.REFERENCE_RUNS)[1].get(_without_data(config))
+
+
 def weights(record_hash: str) -> Path:
     """Where the weights kept of a reference run are, if they are."""
     return paths.REFERENCE_RUNS / "weights" / f"{record_hash}.pt"
@@ -118,12 +125,13 @@ def compact(record: dict) -> dict:
     theta of every neuron is large: seed 0 keeps all its epochs (figures 2 and 3 of MDN follow them), other
     seeds the first, the last and the one that the authors clustered.
     """
+    from snnlib.experiments import beyond
     from snnlib.meta_neurons import SNAPSHOTS
 
     record = dict(record)
     for name in ("curve", "spike_rates", "tau", "w_over_tau", "seconds"):
         record[name] = _rounded(record[name])
-    if record["theta"] and record["seed"] > 0:
+    if record["theta"] and (record["seed"] > 0 or beyond(record["config"])):
         wanted = {0, record["config"]["epochs"], SNAPSHOTS.get(record["task"])}
         record["theta"] = [snapshot for snapshot in record["theta"] if snapshot["epoch"] in wanted]
     return record
@@ -143,7 +151,9 @@ def _file(record: dict) -> str:
 
 def _pictured(config: dict) -> bool:
     """Whether a figure shows what the trained network does: MDN Fig. 1; PLIF Fig. 5, S2 to S5, Table 5."""
-    plain = config["seed"] == 0 and not config["validation"]
+    from snnlib.experiments import beyond
+
+    plain = config["seed"] == 0 and not config["validation"] and not beyond(config)
     if config["paper"] == "mdn":
         return plain and (config["task"], config["neuron"], config["task_options"]) == ("mnist", "2-FS", [])
     return plain and (config["neuron"], config["tau"]) == ("PLIF", 2.0)

@@ -19,8 +19,8 @@ from snnlib.networks import neuron_layers, recorded_spikes
 
 
 def scheduler_of(schedule: str, optimiser: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
-    """ "step50": a tenth every 50 epochs (MDN, whose runs of 20 or 30 never get there); "cosine64": cosine
-    annealing over 64 epochs, never restarted (PLIF); any other number of epochs in their place.
+    """Learning rates of "step50", a tenth every 50 epochs (MDN, whose runs of 20 or 30 never get there), or
+    "cosine64", cosine annealing over 64 epochs, never restarted (PLIF); or any other number in their place.
     """
     kind, epochs = re.fullmatch("(step|cosine)([1-9][0-9]*)", schedule).groups()
     if kind == "step":

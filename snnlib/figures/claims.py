@@ -50,7 +50,8 @@ def claims(table: pd.DataFrame) -> plt.Figure:
     percentage points, below everything else in units of the smallest effect that counts.
 
     Green stretch: where the effect agrees with the claim. Dot and line: ours with its 95 % interval; hollow:
-    less training than the paper's, or a stand-in. Diamond: the paper's table; cross: the authors' logs.
+    less training than the paper's, or other data (open set, part, stand-in). Diamond: the paper's table;
+    cross: the authors' logs.
     """
     papers = [paper for paper in PAPERS if (table.paper == paper).any()]
     parts = {
@@ -148,7 +149,8 @@ def _effect(axis, place, row, colour, limits):
         return
     if pd.notna(row.low):
         axis.plot([inside(row.low), inside(row.high)], [place, place], color=colour, lw=1.6, zorder=2)
-    full = row.scope in ("paper", "computed") and kind(row.verdict) != "not testable here"
+    other_data = "(open set" in str(row.data) or "(part" in str(row.data)
+    full = row.scope in ("paper", "computed") and kind(row.verdict) != "not testable here" and not other_data
     face = colour if full else "white"
     axis.plot(inside(row.ours), place, "o", ms=4.8, mfc=face, mec=colour, mew=1.3, zorder=4)
 
@@ -162,7 +164,7 @@ def _legend(figure):
     handles += [
         Patch(color=HOLDS_HERE, label="where the claim agrees"),
         Line2D([], [], color=grey, marker="o", label="ours, 95 % interval"),
-        Line2D([], [], ls="", color=grey, marker="o", mfc="white", label="less training or stand-in"),
+        Line2D([], [], ls="", color=grey, marker="o", mfc="white", label="less training or other data"),
         Line2D([], [], ls="", color=grey, marker="D", mfc="white", ms=4, label="paper's table"),
         Line2D([], [], ls="", color=grey, marker="x", ms=4, label="authors' logs"),
     ]

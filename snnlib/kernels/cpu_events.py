@@ -27,11 +27,12 @@ with compiling.cached():
     _kernel = numba.njit(nogil=True, error_model="numpy", cache=True)
 
     @_kernel
-    def bernoulli(p, usual, key, indices, first, count, values, start, stop):
+    def bernoulli(p, often, key, indices, first, count, values, start, stop):
         """Samples start .. stop of p [B, N]: each value spikes at each of T steps with its probability.
 
-        The draw of (sample, input, step) depends on the key and these three alone. Rows are t B + b. A value
-        above ``usual`` is taken to spike always, and the steps at which it does not are listed, with -1.
+        The draw of (sample, input, step) depends on the key and these three alone. Rows are t B + b. Where
+        ``often`` [B, N] a value is taken to spike always, and the steps at which it does not are listed, with
+        -1.
         """
         B, N = p.shape
         T = count.size // B
@@ -42,7 +43,7 @@ with compiling.cached():
             for i in range(N):
                 if p[b, i] > 0:
                     bound = np.uint64(min(np.float64(p[b, i]), 1.0) * 4294967296.0)
-                    silent = p[b, i] > usual
+                    silent = often[b, i]
                     at = (np.uint64(b) * np.uint64(N) + np.uint64(i)) * pairs
                     for t in range(T):
                         if t % 2 == 0:

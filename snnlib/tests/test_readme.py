@@ -13,6 +13,9 @@ def page(tmp_path, monkeypatch):
 
 def test_block_is_replaced_and_the_rest_stays(page, results_in):
     page.write_text("before\n<!-- results:begin -->\nstale\n<!-- results:end -->\nafter\n")
+    assert "claims.png is missing" in readme.fault()
+    (page.parent / "notebooks").mkdir()
+    (page.parent / readme.PICTURE).write_bytes(b"picture")
     assert "make publish" in readme.fault()
     readme.write("paper")
     text = page.read_text()
@@ -27,7 +30,7 @@ def test_block_tells_of_the_records_and_of_what_is_missing(monkeypatch):
     text = readme.block()
     means = readme._table_3().set_index(["task", "neuron"]).ours
     assert f"91.46 → {means['nettalk', '2-FS']:.2f} ± " in text and "| verdict |" in text
-    monkeypatch.setattr(references, "find", lambda *_, **__: None)
+    monkeypatch.setattr(references, "best", lambda _: None)
     empty = readme.block()
     assert "| MNIST | 98.67 → – |" in empty and "From the 0 runs" in empty
     assert "| not testable here |" in empty

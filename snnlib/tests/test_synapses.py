@@ -92,6 +92,13 @@ def test_an_encoder_hands_over_the_very_spikes_of_the_dense_encoding(steps):
     assert as_lists.entries <= dense.mean().item() + 1 / steps
 
 
+@pytest.mark.parametrize("steps", [3, 5, 15, 20])
+def test_pixels_on_the_border_of_what_is_usual_are_listed_like_the_dense_ones(steps):
+    pixels = (torch.arange(256.0) / 255).expand(4, 256)
+    as_lists = encoding.bernoulli_spikes(pixels, steps, _generator(3))
+    assert torch.equal(as_lists.dense(), encoding.bernoulli(pixels, steps, _generator(3)))
+
+
 def test_expected_and_drawn_number_of_entries_agree():
     x = torch.rand(50, 200, generator=_generator(1)) ** 2
     drawn = encoding.bernoulli_spikes(x, 20, _generator(2)).entries
