@@ -7,7 +7,7 @@ decides what is trained.
 import inspect
 from collections.abc import Iterable, Sequence
 
-from snnlib import meta_neurons, parameters
+from snnlib import meta_neurons, parameters, published
 from snnlib.experiments import Run
 from snnlib.grids import (
     MDN_TASKS,
@@ -64,12 +64,14 @@ def chapter_03(
     test_samples: int,
     cifar10_samples: int,
     hidden: int,
+    long_epochs: int = 0,
+    long_tasks: Iterable[str] = (),
     thetas: dict[str, Sequence[float]] | None = None,
 ) -> list[Run]:
     """Table 3's grid, then the protocols that the paper leaves open, on ``protocol_seeds`` seeds each:
     Fashion-MNIST's pixels as values instead of random spikes; NETtalk without its leak, and scored as the
     authors do; spoken digits over bands, by speaker, and as whole spectrograms (Table 4's non-sequential
-    row).
+    row); ``long_tasks`` for ``long_epochs``.
     """
     budget = {
         "epochs": epochs,
@@ -88,6 +90,10 @@ def chapter_03(
     if "tidigits" in tasks:
         for options in ({"time_axis": "band"}, {"split": "speaker"}, {"form": "spectrogram"}):
             runs += transfer(["tidigits"], META_NEURONS, protocol_seeds, options=options, **budget)
+    if long_epochs:
+        own = {"cifar10_samples": cifar10_samples, "epochs": long_epochs}
+        long_tasks = [task for task in long_tasks if task in tasks]
+        runs += transfer(long_tasks, META_NEURONS, protocol_seeds, **budget | own)
     return runs
 
 
@@ -180,7 +186,7 @@ def chapter_06(
     runs = []
     for stem in chapters:
         told = parameters.resolve(stem, profile, {})[1]
-        runs += for_chapter(stem, told | {"neuron_source": "published"})
+        runs += for_chapter(stem, told | {"neuron_source": "published", "long_epochs": 0})
     mdn, plif = _budgets(profile)
     runs += mixed(mixed_tasks, **mdn) + transfer(mixed_tasks, ("2-FS", "2-SDS"), **mdn)
     return runs + fewer_steps(few_steps, **plif) + beyond(profile, beyond_tasks, beyond_seeds)
@@ -228,15 +234,20 @@ def for_chapter(stem: str, parameters: dict) -> list[Run]:
 
 def _check(stem: str, parameters: dict) -> None:
     """Refuse, before anything starts, values that no grid can be made of."""
+    long, epochs = parameters.get("long_epochs", 0), parameters.get("epochs", 0)
+    usual = published.table("mdn_table1").set_index("task").epochs
+    usual = epochs or max((usual.get(task, 0) for task in parameters.get("long_tasks", ())), default=0)
+    if 0 < long <= usual:  # what tells longer runs from Table 3's
+        raise ValueError(f"{stem}: long_epochs is {long}; it must be above the others' {usual}.")
     for name in ("seeds", "cosine_epochs"):
         if parameters.get(name, 1) < 1:
             raise ValueError(f"{stem}: {name} is {parameters[name]}; at least one is needed.")
     if parameters.get("neuron_source", "published") not in ("published", "generated"):
         source = parameters["neuron_source"]
         raise ValueError(f"{stem}: neuron_source is {source!r}; it must be 'published' or 'generated'.")
-    of_tasks = [(name, MDN_TASKS) for name in ("tasks", "mixed_tasks", "beyond_tasks")]
+    of_tasks = [(name, MDN_TASKS) for name in ("tasks", "long_tasks", "mixed_tasks", "beyond_tasks")]
     for name, valid in (*of_tasks, ("data", PLIF_DATASETS)):
         unknown = [item for item in parameters.get(name, valid) if item not in valid]
-        if unknown or (not parameters.get(name, valid) and name != "beyond_tasks"):
+        if unknown or (not parameters.get(name, valid) and name not in ("long_tasks", "beyond_tasks")):
             choice = ", ".join(valid)
             raise ValueError(f"{stem}: {name} is {parameters[name]}; choose one or more of {choice}.")

@@ -67,9 +67,9 @@ def block() -> str:
     )
 
 
-def recorded(stem: str) -> list[dict]:
+def recorded(stem: str, **changed) -> list[dict]:
     """The reference runs behind a chapter of the paper profile, best data first where there are several."""
-    runs = chapter_runs.for_chapter(stem, parameters.resolve(stem, "paper", {})[1])
+    runs = chapter_runs.for_chapter(stem, parameters.resolve(stem, "paper", changed)[1])
     found = (references.best(run.config) for run in runs)
     return list({record["hash"]: record for record in found if record}.values())
 
@@ -79,7 +79,8 @@ def _devices(records: Sequence[dict]) -> str:
 
 
 def _table_3() -> pd.DataFrame:
-    records = [r for r in recorded("03_transfer") if not r["config"]["task_options"]]
+    every = recorded("03_transfer", long_epochs=0)
+    records = [r for r in every if not r["config"]["task_options"]]
     return tables.compare(records, ["task", "neuron"], published=published.table("mdn_table3"))
 
 

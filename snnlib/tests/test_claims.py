@@ -314,7 +314,8 @@ def test_chapter_06_shares_the_runs_of_the_others():
     own = {"mixed_tasks": ["mnist"], "few_steps": [4], "beyond_tasks": ["timit"], "beyond_seeds": 1}
     every = set(chapter_runs.chapter_06("smoke", known, **own))
     for stem in known:
-        assert set(chapter_runs.for_chapter(stem, parameters.resolve(stem, "smoke", {})[1])) <= every, stem
+        shared = parameters.resolve(stem, "smoke", {})[1] | {"long_epochs": 0}  # a longer run backs no claim
+        assert set(chapter_runs.for_chapter(stem, shared)) <= every, stem
     added = {run.neuron for run in chapter_runs.chapter_06("smoke", [], **own)}
     assert {"mixed", "2-FS", "2-SDS"} <= added
     (mixed,) = [run for run in every if run.neuron == "mixed"]

@@ -54,6 +54,17 @@ def test_chapter_02_and_03_share_the_convergence_runs():
     }
 
 
+def test_chapter_03_trains_some_tasks_once_more_for_longer():
+    given = MDN | {"protocol_seeds": 1, "cifar10_samples": 0, "long_tasks": ["nettalk", "timit"]}
+    usual, longer = (
+        set(chapter_runs.chapter_03(["fashion_mnist", "nettalk"], long_epochs=n, **given)) for n in (0, 3)
+    )
+    assert {(run.task, run.seed, run.epochs, run.task_options) for run in longer - usual} == {
+        ("nettalk", 0, 3, ())
+    }
+    assert len(longer - usual) == len(grids.META_NEURONS) and usual < longer
+
+
 def test_chapter_04_and_05_share_the_max_pooling_runs():
     four = chapter_runs.chapter_04(grids.PLIF_DATASETS, validation_seeds=1, **PLIF)
     five = chapter_runs.chapter_05(grids.PLIF_DATASETS, **PLIF)
@@ -114,6 +125,8 @@ def test_for_chapter_takes_the_parameters_of_a_notebook(monkeypatch):
     [
         ("03_transfer", {"seeds": 0}, "seeds is 0; at least one"),
         ("03_transfer", {"neuron_source": "generatd"}, "must be 'published' or 'generated'"),
+        ("03_transfer", {"long_epochs": 20, "long_tasks": ["mnist"]}, "long_epochs is 20; it must be above"),
+        ("03_transfer", {"long_tasks": ["mnits"]}, "choose one or more of mnist"),
         ("03_transfer", {"tasks": []}, "choose one or more of mnist"),
         ("04_plif_ablation", {"cosine_epochs": 0}, "cosine_epochs is 0; at least one"),
         ("04_plif_ablation", {"data": ["mnist"]}, "choose one or more of fashion_mnist"),
