@@ -67,6 +67,8 @@ def make_venv(root):
     python, done, unfinished = venv / "bin" / "python", venv / ".complete", venv / ".unfinished"
     if done.exists() and done.read_text() == stamp(root) and python.exists():
         return python
+    if venv.is_symlink():
+        raise SystemExit("make env: .venv is a link to another place; remove it or activate its target.")
     moved = done.exists() and done.read_text().splitlines()[:1] != [str(root)]
     if unfinished.exists() or moved:
         if Path(sys.prefix).resolve() == venv.resolve():

@@ -84,6 +84,16 @@ def test_a_moved_venv_is_made_anew(place, capsys):
     assert "made elsewhere" in capsys.readouterr().out and len(called) == 10
 
 
+def test_a_linked_venv_is_left_alone(place, tmp_path):
+    root, called = place
+    other = tmp_path / "other"
+    other.mkdir()
+    (root / ".venv").symlink_to(other)
+    with pytest.raises(SystemExit, match=r"\.venv is a link"):
+        environment.make_venv(root)
+    assert not called and other.exists()
+
+
 def test_half_a_venv_that_is_active_is_not_removed_under_our_feet(place, monkeypatch):
     root, _ = place
     (root / ".venv").mkdir()
