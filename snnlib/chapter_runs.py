@@ -238,7 +238,7 @@ def _check(stem: str, parameters: dict) -> None:
     usual = published.table("mdn_table1").set_index("task").epochs
     usual = epochs or max((usual.get(task, 0) for task in parameters.get("long_tasks", ())), default=0)
     if 0 < long <= usual:  # what tells longer runs from Table 3's
-        raise ValueError(f"{stem}: long_epochs is {long}; it must be above the others' {usual}.")
+        raise ValueError(f"{stem}: long_epochs is {long}; it must be above the others' {usual}, or 0.")
     for name in ("seeds", "cosine_epochs"):
         if parameters.get(name, 1) < 1:
             raise ValueError(f"{stem}: {name} is {parameters[name]}; at least one is needed.")
