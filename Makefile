@@ -33,12 +33,12 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[0-9a-z ]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env:  ## use the active Python if it has everything, otherwise install requirements.lock into .venv
-	@$(if $(BOOT),$(BOOT) snnlib/environment.py,echo "make env: Python 3.11 or newer is needed and none is on the PATH" >&2; exit 1)
+	@$(if $(BOOT),$(BOOT) snnlib/chapters/environment.py,echo "make env: Python 3.11 or newer is needed and none is on the PATH" >&2; exit 1)
 
 all: env data  ## everything: environment, data, chapters 01 to 06, report
 	@trap 'exit 130' INT; status=0; $(PY) -m snnlib.chapters run all $(RUN) || status=$$?; \
 	[ $$status -ge 2 ] && exit $$status; \
-	$(PY) -m snnlib.report --profile $(PROFILE) && exit $$status
+	$(PY) -m snnlib.chapters report --profile $(PROFILE) && exit $$status
 
 01 02 03 04 05 06 07: env results/.data  ## one chapter (trains what it lacks), e.g. make 03 PROFILE=smoke ARGS="-p seeds 3"
 	@$(PY) -m snnlib.chapters run $@ $(RUN)
@@ -58,12 +58,13 @@ bench: env  ## speed beside other libraries (pip install .[peers]) into results/
 	@$(PY) -m snnlib.bench $(ARGS)
 
 report: env  ## write results/PROFILE/report.html from what is there
-	@$(PY) -m snnlib.report --profile $(PROFILE)
+	@$(PY) -m snnlib.chapters report --profile $(PROFILE)
 
 test: env  ## lint, unit tests, every notebook as a test (smoke), and the checks of the committed notebooks
 	@rm -rf results/smoke  # nothing old may pass for new
 	@trap 'exit 130' INT; export TQDM_DISABLE=1 MPLBACKEND=Agg; failed=; \
 	$(PY) -m ruff check . || failed="$$failed lint,"; \
+	$(PY) -c "from importlinter.cli import lint_imports_command as lint; lint()" --no-logo || failed="$$failed import rules,"; \
 	$(PY) -m pytest || failed="$$failed unit tests,"; \
 	$(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=900 --durations=5 notebooks \
 	  || failed="$$failed notebooks,"; \

@@ -9,13 +9,21 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from snnlib import neurons, published
 from snnlib.layers import TimeBatched, TimeSharedDropout, Voting, spike_average_pool, spike_max_pool
+from snnlib.neurons import Neuron
 from snnlib.synapses import Linear
 
-TABLE_S1: dict[str, str] = published.table("plif_tableS1").set_index("dataset")["corrected"].to_dict()
-"""Data set -> notation: Table S1, corrected where the text and the authors' implementation ask for it (the
-CSV says why).
+_STILL = "{c128k3s1-BN-PLIF-MPk2s2}*2-DP-FC2048-PLIF-DP-FC100-PLIF-APk10s10"
+TABLE_S1: dict[str, str] = {
+    "mnist": _STILL,
+    "fashion_mnist": _STILL,
+    "n_mnist": _STILL,
+    "cifar10": "{{c256k3s1-BN-PLIF}*3-MPk2s2}*2-DP-FC2048-PLIF-FC100-PLIF-APk10s10",
+    "cifar10_dvs": "{c128k3s1-BN-PLIF-MPk2s2}*4-DP-FC2048-PLIF-DP-FC100-PLIF-APk10s10",
+    "dvs128_gesture": "{c128k3s1-BN-PLIF-MPk2s2}*5-DP-FC512-PLIF-DP-FC110-PLIF-APk10s10",
+}
+"""Data set -> notation: PLIF's Table S1, corrected where the text and the authors' implementation ask for it
+(data/published/plif_tableS1.csv says where and why).
 """
 
 NeuronFactory = Callable[[int], nn.Module]
@@ -148,8 +156,7 @@ def _pool_size(kind: str, numbers: tuple, shape: tuple, notation: str) -> int:
 
 def neuron_layers(network: nn.Module) -> list[nn.Module]:
     """The neuron layers of a network, input side first."""
-    kinds = (neurons.FirstOrder, neurons.SecondOrder, neurons.LIF, neurons.PLIF, neurons.Izhikevich)
-    return [module for module in network.modules() if isinstance(module, kinds)]
+    return [module for module in network.modules() if isinstance(module, Neuron)]
 
 
 @contextmanager
@@ -167,26 +174,3 @@ def recorded_spikes(network: nn.Module) -> Iterator[list[Tensor]]:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def work_per_sample(network: nn.Sequential, x_seq: Tensor) -> tuple[float, float]:
-    """(multiply-adds, neuron-steps) of one forward pass per sample, measured by running ``x_seq`` [T, B, *]
-    through.
-    """
-    counts = [0.0, 0.0]
-    batch = x_seq.shape[1]
-
-    def synapse(module: nn.Module, _inputs, out: Tensor) -> None:
-        counts[0] += out.numel() * module.weight[0].numel() / batch
-
-    hooks = [
-        m.register_forward_hook(synapse) for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d)
-    ]
-    training = network.training
-    with torch.no_grad(), recorded_spikes(network.eval()) as spikes:
-        network(x_seq)
-    network.train(training)
-    for hook in hooks:
-        hook.remove()
-    counts[1] = sum(layer.numel() for layer in spikes) / batch
-    return counts[0], counts[1]

@@ -18,18 +18,22 @@ import math
 import torch
 from torch import Tensor, nn
 
-from snnlib import published
 from snnlib.kernels import ops, reference
 
 PRESETS: dict[str, tuple[float, float, float, float]] = {
-    row.neuron: (row.theta_a, row.theta_b, row.theta_c, row.theta_d)
-    for row in published.table("mdn_table2").itertuples()
+    "2-FS": (0.060, 0.219, -0.065, 0.003),
+    "2-RS": (0.060, 0.219, -0.010, 0.050),
+    "2-SDS": (-0.009, 0.246, -0.058, 0.065),
+    "2-WDS": (0.005, 0.158, -0.058, 0.065),
 }
 """The four meta neurons of MDN, Table 2: name -> (theta_a, theta_b, theta_c, theta_d)."""
 
 
-class _Neuron(nn.Module):
-    """What the five share: checking the input, running the kernel, returning a trace when asked."""
+class Neuron(nn.Module):
+    """What the five share: checking the input, running the kernel, returning a trace when asked.
+
+    ``isinstance(module, Neuron)`` tells a layer of neurons from other modules.
+    """
 
     traced = ("V",)
 
@@ -66,7 +70,7 @@ class _Neuron(nn.Module):
             )
 
 
-class FirstOrder(_Neuron):
+class FirstOrder(Neuron):
     """1st-order neuron (MDN, Eq. 3).
 
     charge   V <- decay V (1 - S_previous) + I
@@ -90,7 +94,7 @@ class FirstOrder(_Neuron):
         return f"decay={self.decay}, threshold={self.threshold}"
 
 
-class SecondOrder(_Neuron):
+class SecondOrder(Neuron):
     """2nd-order meta-dynamic neuron (MDN, Eq. 2), Euler steps of length 1.
 
     reset    V <- V (1 - S_previous) + theta_c S_previous
@@ -141,7 +145,7 @@ class SecondOrder(_Neuron):
         return ", ".join(f"theta_{n}={t.item():g}" for n, t in zip("abcd", self.thetas, strict=True))
 
 
-class LIF(_Neuron):
+class LIF(Neuron):
     """Leaky integrate-and-fire neuron with a fixed membrane time constant (PLIF, Eq. 2-5).
 
     charge   H = V + (X - (V - v_reset)) / tau
@@ -164,7 +168,7 @@ class LIF(_Neuron):
         return f"tau={self.tau}"
 
 
-class PLIF(_Neuron):
+class PLIF(Neuron):
     """LIF whose membrane time constant is learned, one per layer (PLIF, Eq. 6).
 
     charge   H = V + k(a) (X - (V - v_reset)),   k(a) = sigmoid(a) = 1 / tau
@@ -192,7 +196,7 @@ class PLIF(_Neuron):
         return f"tau={self.tau.item():.4g}"
 
 
-class Izhikevich(_Neuron):
+class Izhikevich(Neuron):
     """Izhikevich's neuron in its own units, mV and ms (MDN, Eq. 1), for comparison.
 
     charge   V <- V + dt (0.04 V^2 + 5 V + 140 - U + I)      both from the

@@ -10,6 +10,11 @@ PUBLISHED = ROOT / "data" / "published"
 REFERENCE_RUNS = ROOT / "data" / "reference_runs"
 
 
+def short(path: Path) -> Path:
+    """The path from ROOT on, where it lies below."""
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
 def results(profile: str) -> Path:
     """Folder of everything that a profile writes."""
     return ROOT / "results" / profile

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnlib import files, neurons, streams
+from snnlib import files, neurons
 from snnlib.networks import neuron_layers, recorded_spikes
 
 
@@ -114,7 +114,7 @@ def evaluate(
     """
     training = network.training
     network.eval()
-    generator = streams.generator(seed, 0, "evaluate", device)
+    generator = random_stream(seed, 0, "evaluate", device)
     scores, rates = [], []
     for batch in test_batches(task, len(y), batch_size):
         x_seq = task.batch(x[batch].to(device), generator, train=False, listed=True)
@@ -132,7 +132,7 @@ def test_batches(task, samples: int, batch_size: int) -> tuple[Tensor, ...]:
     if task.paper == "mdn" and not task.normalise_batch:
         batch_size = max(batch_size, 100)  # faster, and nothing in these networks depends on the batch
     # Where a batch is normalised as a whole, consecutive clips of one speaker must not form one.
-    return torch.randperm(samples, generator=streams.generator(0, 0, "test order")).split(batch_size)
+    return torch.randperm(samples, generator=random_stream(0, 0, "test order")).split(batch_size)
 
 
 def score(rates: Tensor, y: Tensor) -> Tensor:
@@ -206,9 +206,9 @@ def _train_epoch(
     network, task, optimiser, loss_of, train_on: Tensor, seed: int, epoch: int, batch_size: int, device: str
 ) -> float:
     network.train()
-    order = torch.randperm(len(train_on), generator=streams.generator(seed, epoch, "order"))
-    generator = streams.generator(seed, epoch, "encode", device)
-    torch.manual_seed(streams.stream(seed, epoch, "dropout"))
+    order = torch.randperm(len(train_on), generator=random_stream(seed, epoch, "order"))
+    generator = random_stream(seed, epoch, "encode", device)
+    torch.manual_seed(stream_seed(seed, epoch, "dropout"))
     total = 0.0
     for batch in train_on[order].split(batch_size):
         x_seq = task.batch(task.train_x[batch].to(device), generator, train=True, listed=True)
@@ -239,7 +239,7 @@ def split(y: Tensor, validation: float, seed: int) -> tuple[Tensor, Tensor]:
         return torch.arange(len(y)), torch.arange(0)
     if y.dim() != 1:
         raise ValueError("A validation split needs class labels; this task has several labels per sample.")
-    shuffled = torch.randperm(len(y), generator=streams.generator(seed, 0, "validation"))
+    shuffled = torch.randperm(len(y), generator=random_stream(seed, 0, "validation"))
     held = [
         members[: round(validation * len(members))]
         for members in (shuffled[y[shuffled] == label] for label in y.unique())
@@ -250,9 +250,22 @@ def split(y: Tensor, validation: float, seed: int) -> tuple[Tensor, Tensor]:
     return keep.nonzero().flatten(), held_out
 
 
+def stream_seed(seed: int, epoch: int, purpose: str) -> int:
+    """A seed for one use of randomness in one epoch, so that no use shifts another."""
+    return int(
+        np.random.SeedSequence([seed, epoch, *purpose.encode()]).generate_state(1, np.uint64)[0]
+        >> np.uint64(1)
+    )
+
+
+def random_stream(seed: int, epoch: int, purpose: str, device: str = "cpu") -> torch.Generator:
+    """A generator at the start of that stream."""
+    return torch.Generator(device).manual_seed(stream_seed(seed, epoch, purpose))
+
+
 def initialise(seed: int) -> None:
     """Seed the stream from which the next network takes its first weights."""
-    torch.manual_seed(streams.stream(seed, 0, "weights"))
+    torch.manual_seed(stream_seed(seed, 0, "weights"))
 
 
 def load_checkpoint(checkpoint: Path | None, device: str) -> dict | None:

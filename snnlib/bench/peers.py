@@ -100,7 +100,7 @@ def plain_loop(module: nn.Module) -> nn.Module:
 
     module = copy.deepcopy(module)
     for part in module.modules():
-        if isinstance(part, neurons._Neuron):
+        if isinstance(part, neurons.Neuron):
             part._run = types.MethodType(run, part)
     return module
 

@@ -12,7 +12,7 @@ import torch
 from snnlib import files, paths
 from snnlib.bench import bars, layers, measure, peers, synapses, training
 from snnlib.bench.measure import Effort, Results
-from snnlib.memory import keep_freed
+from snnlib.kernels.memory import keep_freed
 from snnlib.provenance import commit
 
 WORKLOADS = ("layer", "memory", "synapse", "step", "epoch", "ensemble", "open")

@@ -17,8 +17,8 @@ from torch.nn import functional
 from snnlib import datasets, networks
 from snnlib.bench import peers
 from snnlib.bench.measure import Contender, Effort, Results, contest
-from snnlib.ensemble import Ensemble, Step
 from snnlib.layers import TimeBatched, TimeSharedDropout
+from snnlib.runs.ensemble import Ensemble, Step
 
 STEP = "training step"
 PARTS = "parts of a step"  # for ``parts`` alone, not raced

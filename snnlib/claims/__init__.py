@@ -9,9 +9,12 @@ import math
 
 import pandas as pd
 
-from snnlib import grids, networks, published, tables
+from snnlib import networks
 from snnlib.claims import computed, measures, sources, verdicts
 from snnlib.claims.verdicts import ALPHA, NOT_TESTABLE, VERDICTS, Effect
+from snnlib.papers import published
+from snnlib.results import tables
+from snnlib.runs import grids
 
 __all__ = ["ALPHA", "NOT_TESTABLE", "VERDICTS", "Effect", "count", "listed", "measure", "scoreboard"]
 

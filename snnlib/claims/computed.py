@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from snnlib import analysis, meta_neurons, published
-from snnlib.analysis import simulate
 from snnlib.claims.verdicts import Effect, exact
 from snnlib.neurons import LIF, PRESETS, FirstOrder, SecondOrder
+from snnlib.papers import meta_neurons, published, theory
+from snnlib.papers.theory import simulate
 
 TAU, STEPS = 20.0, 400
 SILENT = 1e9  # a threshold that is never reached: the membrane alone
@@ -27,7 +27,7 @@ def tau_scales_time(records, arguments) -> Effect:
     steps, worst = np.arange(1, STEPS + 1), 0.0
     for tau in (TAU / 2, 2 * TAU):
         v = simulate(LIF(tau, threshold=SILENT), np.ones(STEPS))["V"]
-        stretch = analysis.effective_tau(tau) / analysis.effective_tau(TAU)
+        stretch = theory.effective_tau(tau) / theory.effective_tau(TAU)
         worst = max(worst, np.abs(v - (1 - (1 - 1 / TAU) ** (steps / stretch))).max())
         worst = max(worst, abs(simulate(LIF(tau, threshold=SILENT), np.ones(10 * STEPS))["V"][-1] - 1))
     return exact(worst, "exact for the effective time constants -1 / ln(1 - 1/tau)")
@@ -75,7 +75,7 @@ def rate_linearity(records, arguments) -> Effect:
 
     Input: currents before the sigmoid over the range of Fig. 4's sine; rate: spikes over 1000 steps.
     """
-    amplitude = analysis.SINE_SD * np.sqrt(2)
+    amplitude = theory.SINE_SD * np.sqrt(2)
     inputs = np.linspace(-amplitude, amplitude, 101)
     current = np.tile(1 / (1 + np.exp(-inputs)), (1000, 1))
     rates = {name: simulate(SecondOrder(*PRESETS[name]), current)["S"].mean(0) for name in ("2-FS", "2-RS")}

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from snnlib import meta_neurons, published
 from snnlib.claims.selection import choose_tasks, mean_of, seeds_of
 from snnlib.claims.verdicts import Effect, over_seeds, unpaired
+from snnlib.papers import meta_neurons, published
 
 NEURONS = ("2-FS", "2-RS", "2-SDS", "2-WDS", "1st-order")
 TABLES = {"mdn": "mdn_table4", "plif": "plif_table2"}

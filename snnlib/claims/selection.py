@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from snnlib import experiments
 from snnlib.neurons import PRESETS
+from snnlib.runs.config import beyond
 
 EVENTS = ("cifar10_dvs", "dvs128_gesture")
 Measure = Callable[[dict], float]
@@ -24,7 +24,7 @@ def matches(record: dict, task: str, setting: str) -> bool:
     wanted = dict(item.split(":") for item in rest if ":" in item)
     if task in EVENTS:  # smaller frames are a matter of budget, not of setting
         options = {}
-    if record["task"] != task or record["neuron"] != neuron or experiments.beyond(config):
+    if record["task"] != task or record["neuron"] != neuron or beyond(config):
         return False
     if {key: str(value) for key, value in options.items()} != wanted:
         return False

@@ -5,8 +5,8 @@ They have one number per setting, no seeds, and so no interval.
 
 import functools
 
-from snnlib import published
 from snnlib.neurons import PRESETS
+from snnlib.papers import published
 
 
 def _record(paper, task, neuron, accuracy, *, tau=0.0, pooling="", **more) -> dict:

@@ -1,7 +1,7 @@
 """Figures of chapter 04 about training: accuracy, time constants, and W / tau over epochs. Records in, Figure
 out.
 
-``records`` are what ``experiments.run`` returns; ``authors`` is ``published.author_curves()`` of protocol A.
+``records`` are what ``execute.run`` returns; ``authors`` is ``published.author_curves()`` of protocol A.
 Epochs count training epochs done: 0 is the untrained net. The authors number theirs from 0, so that their
 epoch e is our e + 1.
 """
@@ -14,9 +14,9 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.lines import Line2D
 
-from snnlib import datasets, tables
 from snnlib.figures import style
 from snnlib.figures.style import INK, VARIANT_COLOURS
+from snnlib.results import tables
 from snnlib.training import W_OVER_TAU_QUANTILES
 
 style.use()
@@ -25,7 +25,7 @@ FIRST_FC, OUTPUT = "#D55E00", "#8C8C8C"
 SPAN = 300  # runs of fewer epochs get a logarithmic axis, to be seen beside the authors' 1,024
 
 
-def plif_fig6(records: Iterable[dict], authors: pd.DataFrame) -> plt.Figure:
+def plif_fig6(records: Iterable[dict], authors: pd.DataFrame, titles: dict[str, str]) -> plt.Figure:
     """PLIF Fig. 6: test accuracy over epochs for PLIF and LIF at tau = 2 and 16, one panel per data set,
     max-pooling.
 
@@ -44,7 +44,7 @@ def plif_fig6(records: Iterable[dict], authors: pd.DataFrame) -> plt.Figure:
             if ours:
                 _accuracy(axis, ours, colour)
         _epoch_axis(axis, runs)
-        _name(axis, task, runs)
+        _name(axis, titles[task], runs)
         axis.set_ylim(0, 100)
         axis.grid(axis="y")
     for axis in axes[:, 0]:
@@ -85,7 +85,7 @@ def _accuracy(axis, runs: list[dict], colour: str) -> None:
     )
 
 
-def plif_fig7(records: Iterable[dict], authors: pd.DataFrame) -> plt.Figure:
+def plif_fig7(records: Iterable[dict], authors: pd.DataFrame, titles: dict[str, str]) -> plt.Figure:
     """PLIF Fig. 7: tau of every PLIF layer over epochs, from tau_0 = 2 (solid) and 16 (dashed); mean over our
     seeds.
 
@@ -110,7 +110,7 @@ def plif_fig7(records: Iterable[dict], authors: pd.DataFrame) -> plt.Figure:
         axis.set_yticks([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"], minor=False)
         axis.minorticks_off()
         axis.set_ylim(1, 90)
-        _name(axis, task, runs)
+        _name(axis, titles[task], runs)
         _layer_legend(axis, len(runs[0]["tau"][0]))
     for axis in axes[:, 0]:
         axis.set_ylabel("membrane time constant τ (steps)")
@@ -239,9 +239,9 @@ def _epoch_axis(axis, runs: list[dict]) -> None:
     axis.set_xlabel("training epochs")
 
 
-def _name(axis, task: str, runs: list[dict]) -> None:
+def _name(axis, title: str, runs: list[dict]) -> None:
     """Above a panel: the paper's data set, and below it what ours were really trained and tested on."""
-    axis.set_title(datasets.PAPER_TITLE[task], pad=24)
+    axis.set_title(title, pad=24)
     source = "\n".join(textwrap.wrap(f"ours: {tables.data_label(runs)}", 82))
     axis.text(
         0, 1.025, source, transform=axis.transAxes, fontsize=6.5, color="#666666", linespacing=1.1

@@ -94,7 +94,7 @@ def mdn_fig7(table: pd.DataFrame, titles: dict[str, str]) -> plt.Figure:
 def mdn_fig8(published: pd.DataFrame, ours: pd.DataFrame, data: str = "") -> plt.Figure:
     """MDN Fig. 8: capability (Eq. 7) on temporal over spatial tasks, one point per neuron.
 
-    published, ours: what ``analysis.capability`` returns, tasks x neurons. A point is the mean over the tasks
+    published, ours: what ``theory.capability`` returns, tasks x neurons. A point is the mean over the tasks
     of a kind, its whiskers reach from the lowest to the highest of them. ``data``: what ours are from.
     """
     figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.7), sharex=True, sharey=True)

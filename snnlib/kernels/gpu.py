@@ -18,7 +18,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from snnlib.kernels import ops, reference, steps
+from snnlib.kernels import reference, steps
 
 WHOLE = 32
 """Longest sequence whose states the backward pass keeps in registers from beginning to end."""
@@ -253,7 +253,7 @@ def backward(
     gx = torch.empty_like(current)
     if not grad.numel():
         return gx.zero_(), torch.zeros_like(parameters) if learn else parameters.new_empty(0)
-    states, learned = reference.STEPS[kind][1], ops.LEARNED[kind] if learn else 0
+    states, learned = reference.STEPS[kind][1], reference.LEARNED[kind] if learn else 0
     segment = steps if steps <= WHOLE else SEGMENT
     kept = segment * (1 + states) * max(1, current.element_size() // 4)
     common, grid = _common(current, parameters, constants, steps, segment, _width(current, REGISTERS // kept))

@@ -16,9 +16,6 @@ from torch import Tensor
 
 from snnlib.kernels import reference
 
-LEARNED = {"first_order": 1, "second_order": 4, "lif": 1, "izhikevich": 4}
-"""Neuron -> how many of its parameters receive gradients."""
-
 WORTH_A_THREAD = 50_000
 """Neuron-steps below which a second thread costs more than it saves."""
 
@@ -111,7 +108,7 @@ def neuron_backward(
         inputs = [current.detach().requires_grad_(), parameters.detach().requires_grad_()]
         spikes = _by_reference(*inputs, constants, kind, grad.shape[0])
         gx, gp = torch.autograd.grad(spikes, inputs, grad)
-    gp[LEARNED[kind] :] = 0
+    gp[reference.LEARNED[kind] :] = 0
     return gx, gp if learn else gp.new_empty(0)
 
 
@@ -180,7 +177,8 @@ def _(grad, current, parameters, constants, kind, learn):
     x, gs, gx = current.detach().numpy(), grad.detach().numpy(), torch.empty_like(current)
     table = parameters.detach().contiguous().numpy()
     count = cpu.blocks(members, lanes, width)
-    sums = current.new_zeros((LEARNED[kind], count, 1 if width == 1 else cpu.LANES)) if learn else None
+    lanes_kept = 1 if width == 1 else cpu.LANES
+    sums = current.new_zeros((reference.LEARNED[kind], count, lanes_kept)) if learn else None
     gp = None if sums is None else sums.numpy()
     share(
         lambda first, last: getattr(cpu, f"{kind}_backward")(
@@ -194,9 +192,9 @@ def _(grad, current, parameters, constants, kind, learn):
     total = torch.zeros_like(parameters)
     rows = lanes // width if width > 1 else 1
     if count:
-        per_row = sums.reshape(LEARNED[kind], members, rows, -1)
+        per_row = sums.reshape(reference.LEARNED[kind], members, rows, -1)
         per_row = per_row.sum(-1, keepdim=True, dtype=torch.float64) if width == 1 else per_row[..., :width]
-        total[: LEARNED[kind]] = per_row.sum(2, dtype=torch.float64).to(total.dtype)
+        total[: reference.LEARNED[kind]] = per_row.sum(2, dtype=torch.float64).to(total.dtype)
     return gx, total
 
 

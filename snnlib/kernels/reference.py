@@ -97,3 +97,6 @@ STEPS = {
     "izhikevich": (izhikevich_step, 2),
 }
 """Kind of neuron -> (its step, its number of states)."""
+
+LEARNED = {"first_order": 1, "second_order": 4, "lif": 1, "izhikevich": 4}
+"""Neuron -> how many of its parameters receive gradients."""

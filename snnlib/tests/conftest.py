@@ -9,6 +9,7 @@ import torch
 
 from snnlib import datasets, paths
 from snnlib.datasets.registry import Entry, Located, Source, Split, register
+from snnlib.runs import plan
 
 os.environ.setdefault("TQDM_DISABLE", "1")
 
@@ -54,3 +55,18 @@ def results_in(tmp_path, monkeypatch):
 @pytest.fixture
 def task(quarters):
     return datasets.load("quarters", paper="mdn")
+
+
+@pytest.fixture
+def small_world(quarters, monkeypatch):
+    """The data set "quarters", with its size known to the estimates."""
+    monkeypatch.setitem(plan.SAMPLES, "quarters", (120, 60))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder of reference runs."""
+    place = tmp_path / "reference_runs"
+    place.mkdir()
+    monkeypatch.setattr(paths, "REFERENCE_RUNS", place)
+    return place

@@ -1,0 +1,86 @@
+"""Run chapters (`python -m snnlib.chapters run 01 03 --profile quick -p seeds 3`), plan, publish, check."""
+
+import argparse
+import sys
+
+from snnlib import paths
+from snnlib.chapters import parameters
+from snnlib.chapters.run import plan, run
+from snnlib.results import ledger
+
+
+def _arguments(arguments):
+    parser = argparse.ArgumentParser(prog="python -m snnlib.chapters", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (("run", "execute chapters"), ("plan", "list the runs of chapters")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("chapters", nargs="*", default=["all"], help="01 ... 07, or all (01 to 06)")
+        command.add_argument("--profile", default="quick")
+        command.add_argument("--workers", type=int, default=0, help="training processes; 0: one per core")
+        command.add_argument(
+            "--train", action="store_true", help="in the paper profile too, train what is not recorded"
+        )
+        command.add_argument(
+            "-p",
+            dest="overrides",
+            nargs=2,
+            action="append",
+            default=[],
+            metavar=("NAME", "VALUE"),
+            help="set a parameter in the chapters that have it",
+        )
+    command = commands.add_parser("publish", help="put the outputs of executed chapters into notebooks/")
+    command.add_argument("--profile", default="paper")
+    command = commands.add_parser("report", help="write results/PROFILE/report.html from what is there")
+    command.add_argument("--profile", default="quick")
+    command = commands.add_parser("check", help="check the committed notebooks")
+    command.add_argument(
+        "--artefacts", metavar="PROFILE", help="also ask for every artefact under results/PROFILE"
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None) -> int:
+    """Exit status: 0, 1 after an error in a chapter or a check, 2 for wrong input, 130 after Ctrl-C."""
+    options = _arguments(arguments)
+    try:
+        if options.command == "report":
+            from snnlib.chapters import report
+
+            print(f"report: {paths.short(report.write(options.profile))}")
+            return 0
+        if options.command in ("publish", "check"):
+            from snnlib.chapters import publishing
+
+            if options.command == "publish":
+                from snnlib.chapters import readme
+
+                status = publishing.publish(options.profile)
+                if status == 0:
+                    readme.write(options.profile)
+                return status
+            return publishing.check(options.artefacts)
+        every = [chapter for chapter in ledger.CHAPTERS if chapter not in ledger.BY_ITSELF]
+        names = every if "all" in options.chapters else options.chapters
+        chapters = sorted({ledger.find(name) for name in names})
+        overrides = dict(options.overrides)
+        if options.train and any("train" in parameters.of(chapter) for chapter in chapters):
+            overrides["train"] = "true"
+        if options.workers < 0:
+            raise ValueError(f"--workers is {options.workers}; it must be 0 (one per core) or more.")
+        if not paths.DATA.exists():
+            print(f"The data root {paths.DATA} does not exist: packages and stand-ins are used.")
+        if options.command == "plan":
+            plan(chapters, options.profile, overrides, options.workers)
+            return 0
+        return min(1, run(chapters, options.profile, overrides, options.workers))
+    except (ValueError, FileNotFoundError) as error:
+        print(f"{error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nInterrupted: the same command goes on from the last finished epoch.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,217 @@
+"""What a chapter may be told: read its typed parameters cell, check values against it before a start.
+
+The cell is tagged `parameters` and holds lines such as `seeds: int = 2  # repetitions`; only literals.
+"""
+
+import ast
+import contextlib
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from snnlib import paths
+from snnlib.papers import published
+from snnlib.results import ledger
+from snnlib.runs.grids import MDN_TASKS, PLIF_DATASETS
+
+NOTEBOOKS = paths.ROOT / "notebooks"
+_TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "tuple": tuple, "dict": dict}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a parameters cell; `type` is its annotation as written, e.g. "list[int]"."""
+
+    name: str
+    type: str
+    default: object
+
+
+def read(notebook: Path) -> dict[str, Parameter]:
+    """The parameters of a notebook, in order.
+
+    Raises ValueError when the cell is absent or a line is not `name: type = literal`.
+    """
+    cells = tagged(notebook, "parameters")
+    if len(cells) != 1:
+        raise ValueError(
+            f"{notebook.name}: {len(cells)} cells are tagged 'parameters'; there must be exactly one."
+        )
+    return parse(cells[0].source, notebook.name)
+
+
+def of(chapter: str, folder: Path = NOTEBOOKS) -> dict[str, Parameter]:
+    """The parameters of a chapter."""
+    return read(folder / f"{chapter}.ipynb")
+
+
+def tagged(notebook: Path, tag: str) -> list[nbformat.NotebookNode]:
+    """The cells of a notebook that carry ``tag``, in order."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    return [cell for cell in cells if tag in cell.metadata.get("tags", [])]
+
+
+def parse(source: str, where: str) -> dict[str, Parameter]:
+    """The parameters in the source of a parameters cell; `where` names it in errors."""
+    found = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            continue  # a string on its own is a comment
+        try:
+            name, annotation = node.target.id, ast.unparse(node.annotation)
+            found[name] = Parameter(name, annotation, ast.literal_eval(node.value))
+        except (AttributeError, TypeError, ValueError):
+            raise ValueError(
+                f"{where}: {ast.unparse(node)!r} in the parameters cell is not of the form "
+                "'name: type = literal'."
+            ) from None
+        problem = mismatch(found[name].default, annotation)
+        if problem:
+            raise ValueError(f"{where}: the default of {name!r} {problem}.")
+    return found
+
+
+def mismatch(value, annotation: str) -> str:
+    """Why `value` does not fit an annotation such as "int" or "list[float]", in words; "" when it does."""
+    return _mismatch(value, ast.parse(annotation, mode="eval").body)
+
+
+def _mismatch(value, node):
+    if isinstance(node, ast.BinOp):  # int | None
+        neither = _mismatch(value, node.left) and _mismatch(value, node.right)
+        return _expected(value, node) if neither else ""
+    if isinstance(node, ast.Constant) and node.value is None:
+        return "" if value is None else _expected(value, node)
+    outer = node.value if isinstance(node, ast.Subscript) else node
+    wanted = _TYPES.get(outer.id) if isinstance(outer, ast.Name) else None
+    if wanted is None:
+        return f"has the type {ast.unparse(node)}, which is none of {', '.join(_TYPES)}"
+    accepted = {float: (int, float), tuple: (list, tuple)}.get(wanted, wanted)  # YAML has no tuples
+    if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
+        return _expected(value, node)
+    if isinstance(node, ast.Subscript) and wanted is not dict:
+        inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        repeated = wanted is list or isinstance(inner[-1], ast.Constant)  # list[int], tuple[int, ...]
+        if not repeated and len(inner) != len(value):
+            return _expected(value, node)
+        for position, item in enumerate(value):
+            problem = _mismatch(item, inner[0] if repeated else inner[position])
+            if problem:
+                return f"holds an item that {problem}"
+    return ""
+
+
+def _expected(value, node):
+    wanted, hint = ast.unparse(node), ""
+    if isinstance(value, str) and wanted == "float":
+        with contextlib.suppress(ValueError):
+            hint = f"; YAML takes {value} for text, write {float(value)!r} (or with a point: 1.0e-3)"
+    return f"should be {wanted} and is {type(value).__name__} {value!r}{hint}"
+
+
+def check(values: dict, known: dict[str, Parameter], where: str) -> dict:
+    """`values` for papermill, after checking names and types against the parameters cell.
+
+    Raises ValueError with the valid names, or with what is wrong with a value.
+    """
+    checked = {}
+    for name, value in values.items():
+        if name not in known:
+            close = difflib.get_close_matches(str(name), known, n=1)
+            raise ValueError(
+                f"{where}: unknown parameter {name!r}{f' (did you mean {close[0]!r}?)' if close else ''}; "
+                f"valid names are {', '.join(known)}."
+            )
+        annotation = known[name].type
+        problem = mismatch(value, annotation)
+        if problem:
+            raise ValueError(f"{where}: {name!r} {problem}.")
+        if isinstance(value, int) and not isinstance(value, bool) and value < 0:
+            raise ValueError(f"{where}: {name!r} is {value}; it must be 0 or more.")
+        if annotation == "float":
+            value = float(value)
+        checked[name] = tuple(value) if annotation.startswith("tuple") else value
+    return checked
+
+
+def profile(name: str, folder: Path = NOTEBOOKS) -> dict[str, dict]:
+    """The sections of notebooks/profiles/<name>.yaml: one mapping of parameters for each chapter."""
+    path = folder / "profiles" / f"{name}.yaml"
+    if not path.exists():
+        valid = ", ".join(sorted(other.stem for other in path.parent.glob("*.yaml")))
+        raise ValueError(f"There is no profile {name!r}: use one of {valid}.")
+    try:
+        sections = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(sections, dict):
+        raise ValueError(f"{path.name} must hold one mapping of parameters for each chapter.")
+    for chapter, section in sections.items():
+        if chapter not in ledger.CHAPTERS:
+            raise ValueError(
+                f"{path.name}: unknown chapter {chapter!r}; valid names are {', '.join(ledger.CHAPTERS)}."
+            )
+        if section is not None and not isinstance(section, dict):
+            raise ValueError(f"{path.name}: the section {chapter} must hold lines 'name: value'.")
+    return {chapter: dict(section or {}) for chapter, section in sections.items()}
+
+
+def resolve(chapter: str, profile_name: str, overrides: dict, folder: Path = NOTEBOOKS) -> tuple[dict, dict]:
+    """(what to inject into `chapter`, all its parameters): defaults, then the profile's, then `overrides`."""
+    known = read(folder / f"{chapter}.ipynb")
+    sections = profile(profile_name, folder)
+    if chapter not in sections:
+        raise ValueError(
+            f"profiles/{profile_name}.yaml has no section {chapter!r}; add one, empty if need be."
+        )
+    values = sections[chapter] | overrides
+    if "profile" in known:
+        if values.setdefault("profile", profile_name) != profile_name:
+            raise ValueError(
+                f"{chapter}: 'profile' is {values['profile']!r} but {profile_name!r} was asked for; "
+                "choose it with --profile alone."
+            )
+    injected = check(values, known, f"{chapter}, profile {profile_name}")
+    complete = {name: parameter.default for name, parameter in known.items()} | injected
+    _check_together(chapter, complete)
+    return injected, complete
+
+
+def some(chapter: str, profile_name: str, names: str) -> dict:
+    """The values that a profile gives to some parameters of a chapter; ``names`` separated by spaces."""
+    complete = resolve(chapter, profile_name, {})[1]
+    return {name: complete[name] for name in names.split()}
+
+
+def _check_together(chapter: str, values: dict) -> None:
+    """Refuse, before anything starts, values that no runs can be made of."""
+    long, epochs = values.get("long_epochs", 0), values.get("epochs", 0)
+    usual = published.table("mdn_table1").set_index("task").epochs
+    usual = epochs or max((usual.get(task, 0) for task in values.get("long_tasks", ())), default=0)
+    if 0 < long <= usual:  # what tells longer runs from Table 3's
+        raise ValueError(f"{chapter}: long_epochs is {long}; it must be above the others' {usual}, or 0.")
+    for name in ("seeds", "cosine_epochs"):
+        if values.get(name, 1) < 1:
+            raise ValueError(f"{chapter}: {name} is {values[name]}; at least one is needed.")
+    trained = [stem for stem in ledger.CHAPTERS if "02" <= stem < "06"]
+    of_tasks = [(name, MDN_TASKS) for name in ("tasks", "long_tasks", "mixed_tasks", "beyond_tasks")]
+    for name, valid in (*of_tasks, ("data", PLIF_DATASETS), ("chapters", trained)):
+        unknown = [item for item in values.get(name, valid) if item not in valid]
+        may_be_empty = name in ("long_tasks", "beyond_tasks", "chapters")
+        if unknown or (not values.get(name, valid) and not may_be_empty):
+            choice = ", ".join(valid)
+            raise ValueError(f"{chapter}: {name} is {values[name]}; choose one or more of {choice}.")
+
+
+
+def from_text(text: str, known: Parameter | None):
+    """The value of `-p name text`: text for a str parameter, else a Python literal (here 1e-3 is a float)."""
+    if known is not None and known.type == "str":
+        return text
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return {"true": True, "false": False}.get(text, text)

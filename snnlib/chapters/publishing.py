@@ -1,0 +1,183 @@
+"""Chapters as they are committed: put the outputs of a run into notebooks/, check what stands there."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+
+from snnlib import files, paths
+from snnlib.chapters import readme
+from snnlib.chapters.parameters import NOTEBOOKS
+from snnlib.results import ledger
+
+LARGEST = 1_500_000  # bytes of a notebook that a web page still shows
+LONGEST = 25  # lines of a code cell
+_FOREIGN = re.compile(r"(?<![\w.~/:])/(?:home|Users|root|tmp|work|mnt|private|opt)/[\w.-]+")
+
+
+def merge(
+    committed: nbformat.NotebookNode, executed: nbformat.NotebookNode, name: str
+) -> nbformat.NotebookNode:
+    """The committed notebook with the outputs of the executed copy: no injected cell, timings or paths.
+
+    Raises ValueError when the copy was made from another version of the notebook.
+    """
+    made = {cell.id: cell for cell in executed.cells}
+    injected = next(
+        (cell for cell in executed.cells if "injected-parameters" in cell.metadata.get("tags", [])), None
+    )
+    result, count = nbformat.from_dict(json.loads(json.dumps(committed))), 0
+    for cell in result.cells:
+        if cell.cell_type != "code":
+            continue
+        if cell.id not in made or made[cell.id].source != cell.source:
+            raise ValueError(
+                f"{name}: the executed copy was made from another version of this notebook; "
+                f"run `make {name[:2]}` with its PROFILE again."
+            )
+        count += 1
+        cell.execution_count = count
+        cell.outputs = [
+            _bare(output, count) for output in made[cell.id].outputs if output.get("name") != "stderr"
+        ]
+        if "parameters" in cell.metadata.get("tags", []) and injected is not None:
+            values = [line for line in injected.source.splitlines() if line and not line.startswith("#")]
+            text = (
+                "The outputs in this file were made with other values than the cell's:\n"
+                + "\n".join(values)
+                + "\n"
+            )
+            cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)]
+    return result
+
+
+def _bare(output, count):
+    """An output without metadata of the run."""
+    if "metadata" in output:
+        output.metadata = {}
+    if output.output_type == "execute_result":
+        output.execution_count = count
+    return output
+
+
+def faults(notebook: nbformat.NotebookNode, size: int) -> list[str]:
+    """What a committed notebook must not have, one sentence each."""
+    found = []
+    if size >= LARGEST:
+        found.append(f"is {size / 1e6:.2f} MB; {LARGEST / 1e6} MB is the most")
+    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    if len(tagged) != 1:
+        found.append(f"{len(tagged)} cells are tagged 'parameters' instead of one")
+    before = None
+    for number, cell in enumerate(notebook.cells):
+        place = f"cell {number}"
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            found.append(f"{place} was injected by papermill")
+        if cell.cell_type == "code":
+            if before != "markdown":
+                found.append(f"{place} has no markdown cell before it")
+            if len(cell.source.splitlines()) > LONGEST:
+                found.append(f"{place} has {len(cell.source.splitlines())} lines; {LONGEST} are the most")
+            if any(output.output_type == "error" for output in cell.outputs):
+                found.append(f"{place} holds an error output")
+        path = _absolute_path("\n".join([cell.source, *map(_text, cell.get("outputs", []))]))
+        if path:
+            found.append(f"{place} holds the absolute path {path}")
+        before = cell.cell_type
+    path = _absolute_path(json.dumps(notebook.metadata))
+    if path or "papermill" in notebook.metadata:
+        found.append("its metadata tells of a run" + (f" ({path})" if path else ""))
+    return found
+
+
+def _text(output):
+    """The words in an output; pictures have none."""
+    data = output.get("data", {})
+    return "\n".join(
+        [
+            str(output.get("text", "")),
+            *(
+                str(value)
+                for kind, value in data.items()
+                if not kind.startswith("image/") or kind == "image/svg+xml"
+            ),
+        ]
+    )
+
+
+def _absolute_path(text):
+    for folder in {str(paths.ROOT), str(paths.DATA), str(Path.home())} - {"/"}:
+        if re.search(re.escape(folder) + r"(?![\w.-])", text):
+            return folder
+    match = _FOREIGN.search(text)
+    return match.group() if match else ""
+
+
+def publish(profile: str, folder: Path = NOTEBOOKS) -> int:
+    """Put the outputs of executed chapters into the committed ones; 1 if one was left alone for a fault."""
+    status = 0
+    for chapter in ledger.CHAPTERS:
+        path, copy = folder / f"{chapter}.ipynb", paths.results(profile) / "notebooks" / f"{chapter}.ipynb"
+        if not (path.exists() and copy.exists()):
+            print(f"{chapter}: skipped, no executed copy (run `make {chapter[:2]} PROFILE={profile}`)")
+            continue
+        try:
+            merged = merge(nbformat.read(path, as_version=4), nbformat.read(copy, as_version=4), chapter)
+            text = nbformat.writes(merged) + "\n"
+            problems = faults(merged, len(text.encode()))
+        except ValueError as error:
+            problems = [str(error)]
+        if problems:
+            status = 1
+            print("\n".join(f"{chapter}: not published: {problem}" for problem in problems), file=sys.stderr)
+            continue
+        files.write_atomically(
+            path, lambda temporary, text=text: temporary.write_text(text, encoding="utf-8")
+        )
+        print(f"{chapter}: published, {len(text.encode()) / 1e6:.2f} MB")
+    return status
+
+
+def missing_artefacts(profile: str) -> list[str]:
+    """The files of the ledger that are not under results/<profile>."""
+    root = paths.results(profile)
+    wanted = [
+        f"{kind}/{stem}{suffix}"
+        for kind, table, suffixes in (
+            ("figures", ledger.FIGURES, (".png", ".svg", ".json")),
+            ("tables", ledger.TABLES, (".csv", ".json")),
+        )
+        for chapter in ledger.CHAPTERS
+        for stem in table[chapter]
+        for suffix in suffixes
+    ]
+    return [name for name in wanted if not (root / name).exists()]
+
+
+def check(artefacts: str | None = None, folder: Path = NOTEBOOKS) -> int:
+    """Check the committed chapters and, given a profile, that it has every artefact; 1 after a fault."""
+    problems = []
+    for chapter in ledger.CHAPTERS:
+        path = folder / f"{chapter}.ipynb"
+        if not path.exists():
+            problems.append(f"{path.name} is missing")
+            continue
+        notebook = nbformat.read(path, as_version=4)
+        problems += [f"{path.name}: {fault}" for fault in faults(notebook, path.stat().st_size)]
+        if not any(cell.get("outputs") for cell in notebook.cells):
+            remedy = f"run `make {chapter[:2]}` and `make publish`, PROFILE=paper"
+            problems.append(f"{path.name}: holds no outputs; {remedy}")
+    if artefacts:
+        problems += [f"results/{artefacts}/{name} was not made" for name in missing_artefacts(artefacts)]
+    if folder == NOTEBOOKS:
+        problems += filter(None, [readme.fault()])
+    print("\n".join(problems), file=sys.stderr) if problems else None
+    total = sum(len(stems) for table in (ledger.FIGURES, ledger.TABLES) for stems in table.values())
+    print(
+        f"check: {len(ledger.CHAPTERS)} chapters"
+        + (f", {total} artefacts" if artefacts else "")
+        + f", {len(problems)} faults"
+    )
+    return 1 if problems else 0

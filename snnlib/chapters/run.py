@@ -1,0 +1,154 @@
+"""Run chapters in turn, or say what they would train.
+
+Parameters are checked before anything starts, and missing runs are trained here with one progress bar.
+"""
+
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import torch
+
+from snnlib import paths
+from snnlib.chapters import parameters, planned
+from snnlib.chapters.execute import ChapterFailed
+from snnlib.chapters.execute import execute as execute_notebook
+from snnlib.results import artefacts, ledger
+from snnlib.runs import execute
+from snnlib.runs import plan as estimate
+
+
+def run(
+    chapters, profile: str, overrides: dict[str, str], workers: int, folder: Path = parameters.NOTEBOOKS
+) -> int:
+    """Train what is missing and execute the chapters in turn; returns the number of chapters that failed."""
+    plans = _with_generation(_resolve(chapters, profile, overrides, folder), profile, folder)
+    failures = 0
+    for position, (chapter, (injected, complete)) in enumerate(plans.items(), start=1):
+        started = time.monotonic()
+        print(f"[{position}/{len(plans)}] {chapter}: {ledger.CHAPTERS[chapter]}", flush=True)
+        try:
+            needed = planned.evaluate(folder / f"{chapter}.ipynb", complete)
+            many = workers or complete.get("workers", 0)
+            records = execute.run(needed, profile, many, complete["train"]) if needed else []
+            _remove_artefacts(chapter, profile)  # what an earlier run left must not pass for this one's
+            output = paths.results(profile) / "notebooks" / f"{chapter}.ipynb"
+            if needed and not records:
+                _leave_out(chapter, profile, output)
+                continue
+            execute_notebook(folder / f"{chapter}.ipynb", output, injected)
+            print(f"      {time.monotonic() - started:.0f} s, {paths.short(output)}", flush=True)
+        except Exception as error:  # the other chapters do not depend on this one
+            failures += 1
+            print(f"      {_sentence(error)}{_place(error)}", file=sys.stderr, flush=True)
+    return failures
+
+
+def plan(
+    chapters, profile: str, overrides: dict[str, str], workers: int = 0, folder: Path = parameters.NOTEBOOKS
+) -> None:
+    """Print for each chapter its runs, which are recorded on which data, and an estimate for the rest; train
+    nothing.
+    """
+    workers = execute.processes(workers)
+    plans, seen, at_hand = _resolve(chapters, profile, overrides, folder), set(), {}
+    total, trains = 0.0, False
+    for chapter, (_, complete) in plans.items():
+        try:
+            needed = planned.evaluate(folder / f"{chapter}.ipynb", complete)
+        except FileNotFoundError as error:  # its neurons are another chapter's result
+            print(f"{chapter}: not known yet. {error}\n")
+            continue
+        needed = [run for run in needed if run not in seen]  # chapters share runs
+        seen.update(needed)
+        trains = trains or complete.get("train", False)
+        at_hand |= {run.task: run.data.split(":")[0] for run in needed}
+        if not needed:
+            print(f"{chapter}: no runs of its own\n")
+            continue
+        table = estimate.plan(needed, profile, complete["train"])
+        seconds = table["seconds"].sum() / workers  # a recorded run has 0 s left
+        total += seconds
+        rest = f"about {_duration(seconds)} for the rest" if seconds else "nothing to train"
+        print(f"{chapter}: {len(table)} runs, {table['recorded'].sum()} recorded, {rest}")
+        print(estimate.by_setting(table).to_string(index=False) + "\n")
+    print(f"profile {profile}: about {_duration(total)} of training in all, on the CPU, {workers} at a time")
+    print(f"  The estimate rests on {estimate.speed(profile)[1]}. On a GPU: not measured.")
+    if torch.cuda.is_available():
+        print("  There is a GPU, and the runs will use it: expect another time than the CPU's.")
+    if seen and not trains:
+        print(f"  Only `make all PROFILE={profile} TRAIN=1` trains what is missing, on the data at hand.")
+    others = ", ".join(f"{task} ({kind})" for task, kind in sorted(at_hand.items()) if kind != "official")
+    if others:
+        print(f"  Not the official data here: {others}. `make data` and data/README.md help.")
+
+
+def _with_generation(plans, profile, folder):
+    """The plans, chapter 02 first if another one uses the neurons that it generates and has not made yet."""
+    source = "02_mdn_generation"
+    wanted = any(complete.get("neuron_source") == "generated" for _, complete in plans.values())
+    made = (paths.results(profile) / "tables" / "mdn_table2.csv").exists()
+    if not wanted or made or source in plans:
+        return plans
+    print(f"{source} comes first: the neurons are generated there")
+    return {source: parameters.resolve(source, profile, {}, folder)} | plans
+
+
+def _resolve(chapters, profile, overrides, folder):
+    """{chapter: (injected, complete)}; all is checked here, before anything starts."""
+    known = {chapter: parameters.read(folder / f"{chapter}.ipynb") for chapter in chapters}
+    everything = {name: parameter for names in known.values() for name, parameter in names.items()}
+    for name in overrides:  # -p goes to the chapters that have the parameter, and one of them must
+        value = parameters.from_text(overrides[name], everything.get(name))
+        parameters.check({name: value}, everything, "-p")
+    plans = {}
+    for chapter, names in known.items():
+        own = {
+            name: parameters.from_text(text, names[name]) for name, text in overrides.items() if name in names
+        }
+        plans[chapter] = parameters.resolve(chapter, profile, own, folder)
+    return plans
+
+
+def _remove_artefacts(chapter, profile):
+    for kind, stems in (("figures", ledger.FIGURES[chapter]), ("tables", ledger.TABLES[chapter])):
+        for stem in stems:
+            for folder in (kind, "missing"):
+                for path in (paths.results(profile) / folder).glob(f"{stem}.*"):
+                    path.unlink()
+
+
+def _leave_out(chapter, profile, output):
+    """A chapter of which no run is recorded is not drawn; the report says why."""
+    output.unlink(missing_ok=True)  # an older copy must not pass for the result of this run
+    for stem in (*ledger.FIGURES[chapter], *ledger.TABLES[chapter]):
+        artefacts.leave_out(stem, profile, f"no run of chapter {chapter[:2]} is recorded", say=False)
+    print("      not drawn: none of its runs is recorded", flush=True)
+
+
+def _sentence(error):
+    """What to tell of an error: our own sentences as they are, a library's with its type."""
+    if type(error).__name__ == "TerminatedWorkerError":
+        return (
+            "A training process was killed, often for lack of memory; the same command goes on where it was, "
+            "with less memory under `--workers 1`."
+        )
+    known = isinstance(error, ChapterFailed | ValueError | OSError)
+    return str(error) if known else f"{type(error).__name__}: {(str(error).splitlines() or [''])[-1]}"
+
+
+def _place(error):
+    """Where in the library an error of the training came from; a chapter names its cell itself."""
+    if isinstance(error, ChapterFailed):
+        return ""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"\n  (raised in {paths.short(Path(last.filename))}, line {last.lineno})"
+
+
+def _duration(seconds):
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:,.0f} days"

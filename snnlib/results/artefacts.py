@@ -1,0 +1,123 @@
+"""Save the figures and tables of a chapter, each with a sidecar that says where its numbers come from."""
+
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from snnlib import files, paths
+from snnlib.results import ledger
+from snnlib.provenance import commit
+
+HASH_SALT = "snn-paper-companion"  # makes the ids inside an SVG, and so its bytes, the same in every run
+
+
+def save_figure(
+    fig, stem: str, profile: str, *, caption: str, notes=(), passport=(), sources=(), chapter=None
+) -> Path:
+    """Write results/<profile>/figures/<stem>.png, .svg and the sidecar .json; returns the PNG's path.
+
+    passport: the run records (or datasets.Passport objects) behind it.  sources: further sources in words.
+    """
+    folder = paths.results(profile) / "figures"
+    with plt.rc_context({"svg.hashsalt": HASH_SALT, "svg.fonttype": "path"}):
+        for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", {"Software": None})):
+
+            def write(temporary, metadata=metadata):
+                fig.savefig(temporary, metadata=metadata, dpi=160, bbox_inches="tight")
+
+            files.write_atomically(folder / f"{stem}{suffix}", write)
+    _write(
+        folder / f"{stem}.json", _sidecar("figure", stem, profile, caption, notes, passport, sources, chapter)
+    )
+    return folder / f"{stem}.png"
+
+
+def save_table(
+    df, stem: str, profile: str, *, caption: str, notes=(), passport=(), sources=(), chapter=None
+) -> Path:
+    """Write results/<profile>/tables/<stem>.csv and the sidecar .json; returns the CSV's path.
+
+    Columns: the keys of a row, then published, ours, sd, n, difference, data as far as they apply.
+    """
+    folder = paths.results(profile) / "tables"
+    named_index = any(name is not None for name in df.index.names)
+    _write(folder / f"{stem}.csv", df.to_csv(index=named_index, lineterminator="\n"))
+    _write(
+        folder / f"{stem}.json", _sidecar("table", stem, profile, caption, notes, passport, sources, chapter)
+    )
+    return folder / f"{stem}.csv"
+
+
+def leave_out(stem: str, profile: str, reason: str, say: bool = True) -> None:
+    """Tell the report (and, with ``say``, the reader here) why a figure or table cannot be made: no recorded
+    run shows it.
+    """
+    if say:
+        print(f"{stem} is left out: {reason}.")
+    _write(paths.results(profile) / "missing" / f"{stem}.txt", f"{reason}\n")
+
+
+def _write(path, content):
+    text = content if isinstance(content, str) else json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    files.write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _sidecar(kind, stem, profile, caption, notes, passport, sources, chapter):
+    if not caption:
+        raise ValueError(
+            f"{stem}: an artefact needs a caption; pass caption='one sentence on what it shows'."
+        )
+    if isinstance(notes, str):
+        raise ValueError(f"{stem}: notes must be a list of sentences, not one string.")
+    passport = list(passport) if isinstance(passport, (list, tuple)) else [passport]
+    return {
+        "stem": stem,
+        "kind": kind,
+        "profile": profile,
+        "chapter": chapter or ledger.chapter_of(stem),
+        "caption": caption,
+        "notes": list(notes),
+        "sources": _sources(passport, [sources] if isinstance(sources, str) else sources),
+        "budget": _budget([entry for entry in passport if isinstance(entry, dict)]),
+        "commit": commit(),
+    }
+
+
+def _sources(passport, sources):
+    """Distinct data behind an artefact: [{"dataset", "source", "note"}], in order of first use."""
+    found = {}
+    for entry in passport:
+        get = entry.get if isinstance(entry, dict) else lambda name, entry=entry: getattr(entry, name, None)
+        source = {name: get(name) or "" for name in ("dataset", "source", "note")}
+        found.setdefault((source["dataset"], source["source"]), source)
+    for text in sources:
+        kind = "stand-in" if "stand-in" in text else ""
+        found.setdefault((text, kind), {"dataset": text, "source": kind, "note": ""})
+    return list(found.values())
+
+
+def _budget(records):
+    """What the runs behind an artefact cost: ranges over the records, seconds added up; {} without runs."""
+    if not records:
+        return {}
+    configs = [record.get("config", {}) for record in records]
+    budget = {"runs": len({record.get("hash", position) for position, record in enumerate(records)})}
+    seeds = sorted({config["seed"] for config in configs if "seed" in config})
+    if seeds:
+        budget["seeds"] = seeds
+    for name in ("epochs", "time_steps"):
+        values = sorted({config[name] for config in configs if name in config})
+        if values:
+            budget[name] = [values[0], values[-1]]
+    for name in ("train_samples", "test_samples"):
+        values = sorted({record[name] for record in records if record.get(name)})
+        if values:
+            budget[name] = [values[0], values[-1]]
+    budget["devices"] = sorted({str(record["device"]) for record in records if record.get("device")})
+    budget["commits"] = sorted({str(record["commit"]) for record in records if record.get("commit")})
+    seconds = {
+        record.get("hash", position): record.get("seconds", 0.0) for position, record in enumerate(records)
+    }
+    budget["seconds"] = round(sum(seconds.values()), 1)
+    return budget

@@ -1,0 +1,260 @@
+"""Tables of results: records of runs beside the published values, one row per setting, with its data source.
+
+``compare`` is what most tables are; ``contrast`` sets two groups of runs against each other seed by seed.
+Both return tidy frames with the columns published, ours, sd, n, difference, data, budget after their keys.
+What does not exist is NaN (blank in a CSV), never 0: one seed has no sd, a setting that was not run has no
+accuracy. ``shown`` and ``wide`` are for readers.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from snnlib.results import statistics
+
+NOT_RUN = "not run"
+
+
+def compare(
+    records: Iterable[dict],
+    keys: Sequence[str],
+    value: str = "accuracy_last",
+    published: pd.DataFrame | None = None,
+    published_value: str = "",
+) -> pd.DataFrame:
+    """Mean over seeds of ``value`` per setting, beside the published one.
+
+    ``keys`` tell settings apart; see ``key`` for what they may be. ``published`` has those of them that it
+    knows as columns (its "dataset" is our "task"), the value in ``published_value`` ("mean" or "accuracy" if
+    not told); its "sd" becomes published_sd. Rows: the published ones in their order, without runs too, then
+    settings that only we have. Columns: keys, published, published_sd, ours, sd, n, interval (half of the
+    95 % confidence interval of the mean), difference (ours - published), data, budget.
+    Raises ValueError where two runs share setting and seed (``keys`` mix them), or one lacks ``value``.
+    """
+    rows = []
+    for setting, runs in group(records, keys, value).items():
+        mean = statistics.summarise(run[value] for run in runs)
+        numbers = {"ours": mean.mean, "sd": mean.sd, "n": mean.n, "interval": mean.half_width}
+        words = {"data": data_label(runs), "budget": budget(runs)}
+        rows.append(dict(zip(keys, setting, strict=True)) | numbers | words)
+    ours = pd.DataFrame(rows, columns=[*keys, "ours", "sd", "n", "interval", "data", "budget"])
+    if published is None:
+        table = ours.assign(published=float("nan"))
+    else:
+        theirs = _published(published, keys, published_value)
+        table = theirs.merge(ours, on=[name for name in keys if name in theirs], how="outer")
+        table = _in_order(table, keys, theirs, ours)
+    table = table.astype({name: float for name in ("published", "ours", "sd", "n", "interval")})
+    table = table.assign(
+        n=table.n.fillna(0).astype(int),
+        difference=table.ours - table.published,
+        data=table.data.fillna(NOT_RUN),
+        budget=table.budget.fillna(""),
+    )
+    spread = ["published_sd"] if "published_sd" in table else []
+    return table[[*keys, "published", *spread, "ours", "sd", "n", "interval", "difference", "data", "budget"]]
+
+
+def contrast(
+    records: Iterable[dict],
+    by: Sequence[str],
+    between: str,
+    a: Sequence,
+    b: Sequence,
+    value: str = "accuracy_last",
+    published: pd.DataFrame | None = None,
+    published_value: str = "",
+) -> pd.DataFrame:
+    """Mean of ``value`` over the settings ``a`` of the key ``between``, minus that over ``b``, seed by seed.
+
+    Example: by=["task"], between="neuron", a=["2-FS", "2-RS"], b=["2-SDS", "2-WDS"]. A seed counts if all
+    settings of both sides have it; a value of ``by`` without such a seed has no row. Columns: by, published,
+    ours (the mean gap), sd (of the gap over seeds), low and high (95 % interval of the mean gap), p (paired
+    t-test, two-sided), n, difference (ours - published), data, budget; sd, low, high, p are NaN for one seed.
+    """
+    theirs = None if published is None else _published(published, [*by, between], published_value)
+    rows = []
+    for setting, runs in group(records, by, value, several=True).items():
+        runs = [run for run in runs if key(run, between) in {*a, *b}]
+        side_a, side_b = (_side(runs, between, names, value) for names in (a, b))
+        seeds = sorted(set(side_a) & set(side_b))
+        if not seeds:
+            continue
+        test = statistics.paired([side_a[seed] for seed in seeds], [side_b[seed] for seed in seeds])
+        sd = statistics.summarise(side_a[seed] - side_b[seed] for seed in seeds).sd
+        keys = dict(zip(by, setting, strict=True))
+        expected = _published_gap(theirs, keys, between, a, b)
+        rows.append(
+            keys
+            | {"published": expected, "ours": test.difference, "sd": sd, "low": test.low, "high": test.high}
+            | {"p": test.p, "n": test.n, "difference": test.difference - expected}
+            | {"data": data_label(runs), "budget": budget(runs)}
+        )
+    numbers = ["published", "ours", "sd", "low", "high", "p", "n", "difference"]
+    return pd.DataFrame(rows, columns=[*by, *numbers, "data", "budget"])
+
+
+def agreement(contrasts: pd.DataFrame) -> list[str]:
+    """What each row of ``contrast`` says about the published gap, in words; "" where none is published."""
+    words = []
+    for row in contrasts.itertuples():
+        direction = "same direction" if row.ours * row.published > 0 else "opposite direction"
+        if pd.isna(row.published):
+            words.append("")
+        elif row.published == 0:
+            words.append("published: no difference")
+        elif row.ours == 0:
+            words.append("no difference")
+        elif pd.isna(row.low):
+            words.append(f"{direction}, " + ("one seed" if row.n == 1 else f"equal in all {row.n} seeds"))
+        elif row.low > 0 or row.high < 0:
+            words.append(f"{direction}, interval excludes 0")
+        else:
+            words.append("undecided, interval includes 0")
+    return words
+
+
+def key(record: dict, name: str):
+    """What a record says under ``name``: its run's config, else its task options, else itself; "" if nowhere.
+
+    So "tau" is the initial time constant; "leak_free" or "time_axis" are "" where the run leaves the default.
+    """
+    config = record["config"]
+    options = dict(map(tuple, config.get("task_options", ())))
+    found = config[name] if name in config else options.get(name, record.get(name, ""))
+    return tuple(found) if isinstance(found, list) else found
+
+
+def group(
+    records: Iterable[dict], keys: Sequence[str], value: str, several: bool = False
+) -> dict[tuple, list[dict]]:
+    """Distinct records by the values of ``keys``, in order of first appearance, each list ordered by seed.
+
+    Raises ValueError where a record lacks ``value``, or, unless ``several``, two of a group share a seed.
+    """
+    groups: dict[tuple, list[dict]] = {}
+    for record in {record["hash"]: record for record in records}.values():
+        if record.get(value) is None:
+            raise ValueError(
+                f"The record {record['hash']} ({record['task']}, {record['neuron']}) has no {value!r}; "
+                "leave such runs out of the table, or choose another value."
+            )
+        groups.setdefault(tuple(key(record, name) for name in keys), []).append(record)
+    for setting, runs in groups.items():
+        runs.sort(key=lambda record: record["seed"])
+        seeds = [record["seed"] for record in runs]
+        if not several and len(set(seeds)) < len(seeds):
+            raise ValueError(
+                f"The keys {', '.join(keys)} do not tell all runs apart: two of {setting} have the same "
+                "seed; add the key that differs, or choose among the records first."
+            )
+    return groups
+
+
+def data_label(records: Iterable[dict]) -> str:
+    """What the runs really saw, e.g. "MNIST (official, 60,000 + 10,000)"; several joined by "; "."""
+    labels = [
+        f"{record['dataset']} ({record['source']}, {record['train_samples']:,} + {record['test_samples']:,})"
+        for record in records
+    ]
+    return "; ".join(dict.fromkeys(labels))
+
+
+def budget(records: Iterable[dict]) -> str:
+    """What the runs were given, e.g. "20 epochs, 500 hidden" or "4 epochs, 16 channels, FC 64-100"."""
+    labels = []
+    for record in records:
+        epochs = record["config"]["epochs"]
+        labels.append(f"{epochs} epoch{'s' * (epochs != 1)}, {network_size(record['network'])}")
+    return "; ".join(dict.fromkeys(labels))
+
+
+def network_size(network: str) -> str:
+    """A run's network in short: "mlp-500" -> "500 hidden"; Table S1's notation -> channels and FC sizes."""
+    if network.startswith("mlp-"):
+        return f"{network.removeprefix('mlp-')} hidden"
+    channels = "-".join(dict.fromkeys(re.findall(r"c(\d+)k", network)))
+    features = "-".join(re.findall(r"FC(\d+)", network))
+    return f"{channels} channels, FC {features}"
+
+
+def wide(
+    table: pd.DataFrame, index: str, columns: str, value: str = "ours", sd: str = "sd"
+) -> pd.DataFrame:
+    """A tidy table as the papers print it: ``index`` down, ``columns`` across, cells like "98.67 ± 0.05"."""
+    cells = [
+        "" if pd.isna(mean) else f"{mean:.2f}" if pd.isna(spread) else f"{mean:.2f} ± {spread:.2f}"
+        for mean, spread in zip(table[value], table[sd], strict=True)
+    ]
+    rows, heads = (list(dict.fromkeys(table[name])) for name in (index, columns))
+    square = table.assign(cell=cells).pivot(index=index, columns=columns, values="cell")
+    return square.loc[rows, heads].fillna("")
+
+
+def shown(table: pd.DataFrame, decimals: int = 2) -> pd.DataFrame:
+    """For display: numbers as text with ``decimals`` places (p with three), NaN as blank."""
+
+    def text(number: float, places: int) -> str:
+        return "" if pd.isna(number) else f"{number:.{places}f}"
+
+    floats = {name: 3 if name == "p" else decimals for name in table.select_dtypes("float").columns}
+    return table.assign(**{name: [text(x, places) for x in table[name]] for name, places in floats.items()})
+
+
+def _published(published: pd.DataFrame, keys: Sequence[str], value: str) -> pd.DataFrame:
+    """The published table under our names: the known ``keys``, "published", "published_sd" if it has one."""
+    if "task" in keys and "task" not in published:
+        published = published.rename(columns={"dataset": "task"})
+    value = value or next((name for name in ("mean", "accuracy") if name in published), "mean")
+    known = [name for name in keys if name in published]
+    there = ", ".join(published)
+    if value not in published:
+        raise ValueError(f"The published table has no column {value!r}; its columns are {there}.")
+    if not known:
+        raise ValueError(f"The published table has none of the keys {', '.join(keys)} among {there}.")
+    if published.duplicated(known).any():
+        raise ValueError(
+            f"The published table has several rows with the same {', '.join(known)}; choose among them first."
+        )
+    spread = ["sd"] if "sd" in published else []
+    return published[[*known, value, *spread]].rename(columns={value: "published", "sd": "published_sd"})
+
+
+def _in_order(table, keys, theirs, ours):
+    """Rows as the published table has them, then ours as they came."""
+    known = [name for name in keys if name in theirs]
+    published = {row: place for place, row in enumerate(zip(*(theirs[name] for name in known), strict=True))}
+    came = {row: place for place, row in enumerate(zip(*(ours[name] for name in keys), strict=True))}
+
+    def place(row):
+        ours_at = came.get(tuple(row[name] for name in keys), -1)
+        return published.get(tuple(row[name] for name in known), len(published)), ours_at
+
+    return table.iloc[sorted(range(len(table)), key=lambda i: place(table.iloc[i]))].reset_index(drop=True)
+
+
+def _side(runs, between, names, value):
+    """Seed -> mean of ``value`` over the settings ``names``, for the seeds that all of them have."""
+    settings = []
+    for name in names:
+        chosen = [run for run in runs if key(run, between) == name]
+        settings.append({run["seed"]: run[value] for run in chosen})
+        if len(settings[-1]) < len(chosen):
+            raise ValueError(
+                f"Two runs of {between} = {name} share a seed; add what tells them apart to `by`, or choose "
+                "among the records first."
+            )
+    seeds = set.intersection(*map(set, settings))
+    return {seed: sum(setting[seed] for setting in settings) / len(settings) for seed in seeds}
+
+
+def _published_gap(theirs, keys, between, a, b):
+    """What the published table says about a - b under ``keys``; NaN where it lacks one of the settings."""
+    if theirs is None:
+        return float("nan")
+    for name in keys.keys() & set(theirs):
+        theirs = theirs[theirs[name] == keys[name]]
+    values = dict(zip(theirs[between], theirs.published, strict=True))
+    sides = [sum(values.get(name, float("nan")) for name in names) / len(names) for names in (a, b)]
+    return sides[0] - sides[1]

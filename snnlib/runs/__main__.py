@@ -1,0 +1,78 @@
+"""Reference runs: `python -m snnlib.runs collect results/paper/runs` adds the finished runs of a folder,
+`example` trains and adds the small one that a test repeats, `list` says what there is.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from snnlib import paths
+from snnlib.runs import grids, jobs, store
+from snnlib.runs.config import code_of
+
+
+def collect(folders: list[Path]) -> None:
+    """Add the finished runs of ``folders`` (results/<profile>/runs) that were made by the present code."""
+    found, older = [], 0
+    for folder in folders:
+        if not folder.is_dir():
+            raise FileNotFoundError(f"There is no folder {folder}; give one like results/paper/runs.")
+        for path in sorted(folder.glob("[0-9a-f]*.json")):
+            if path.name.endswith(".partial.json"):
+                continue
+            record = store.accepted(path.read_text(encoding="utf-8"), path.name)
+            config = record["config"]
+            present = code_of(config["paper"], config["task"], **dict(config["task_options"]))
+            current = config["code"] == present
+            older += not current
+            found += [(record, path.with_suffix(".pt"))] if current else []
+    added = store.add(found)
+    print(f"{added} records added, {len(found) - added} were there already, {older} of older code left out")
+
+
+def example() -> None:
+    """Train and add the cheapest record of all: three epochs on the handwritten digits of scikit-learn."""
+    run = grids.mdn_run("mnist", "2-FS", 0, epochs=3, hidden=100, source="stand-in")
+    with tempfile.TemporaryDirectory() as folder:
+        record = jobs.train_one(run, Path(folder))
+        store.add([(record, Path(folder) / "none")], replace=True)
+        print(f"made anew: {run.title}")
+
+
+def overview() -> None:
+    """Print what there is: records by task, data and code, and the size of it all."""
+    counted = Counter(
+        (record["paper"], record["task"], record["dataset"], record["source"], record["config"]["code"])
+        for record in store.records().values()
+    )
+    for (paper, task, dataset, source, code), number in sorted(counted.items()):
+        print(f"{number:4d}  {paper}  {task:15s} {dataset} ({source}), code {code}")
+    size = sum(path.stat().st_size for path in paths.REFERENCE_RUNS.rglob("*") if path.is_file())
+    print(f"{len(store.records()):4d}  records in all, {size / 1e6:.1f} MB")
+
+
+def main(arguments=None) -> int:
+    """Exit status 0, or 2 after one sentence on wrong input."""
+    parser = argparse.ArgumentParser(prog="python -m snnlib.runs", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("collect", help="add the finished runs of folders")
+    command.add_argument("folders", nargs="+", type=Path, metavar="results/PROFILE/runs")
+    commands.add_parser("example", help="train and add the small record that a test trains again")
+    commands.add_parser("list", help="say what there is")
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "collect":
+            collect(options.folders)
+        elif options.command == "example":
+            example()
+        overview()
+        return 0
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

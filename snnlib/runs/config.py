@@ -1,0 +1,114 @@
+"""A run is a value: everything that changes its result. Its hash names its record."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from snnlib import datasets
+from snnlib.neurons import PRESETS
+
+CODE = 2
+"""Raise it when a change to neurons, networks or training changes numbers: it is part of every run."""
+
+CODE_BERNOULLI = CODE + 1
+"""The same for runs on randomly encoded images, whose numbers changed once more when usual spikes came to be
+listed once; raising CODE retires these runs too.
+"""
+
+
+def code_of(paper: str, task: str, **options) -> int:
+    """The present code's number for runs of a task; 0 for a task or option that it does not know."""
+    try:
+        encoding = datasets.view(task, paper, **options)["encoding"]
+    except ValueError:  # of an older version's record
+        return 0
+    return CODE_BERNOULLI if encoding == "bernoulli" else CODE
+
+
+@dataclass(frozen=True)
+class Run:
+    """One network trained on one task with one seed. 0 samples mean all of them; tau and theta are the
+    initial values.
+
+    ``network``: "mlp-<hidden>" or Table S1's notation. ``neuron``: "1st-order", "LIF", "PLIF", "learned"
+    (2nd-order, theta learned per neuron), "mixed" (2nd-order, two fixed kinds in turn, ``theta`` their eight
+    values) or any other name, whose fixed ``theta`` says what it is. ``data`` is what ``datasets.identify``
+    said: a run on a stand-in is another run than the same one on the data set. ``loss`` and ``augmentation``
+    are the papers' where empty, else what goes beyond them (``training.LOSSES``, ``datasets.task``).
+    """
+
+    paper: str
+    task: str
+    data: str
+    network: str
+    neuron: str
+    seed: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    time_steps: int
+    schedule: str
+    theta: tuple[float, ...] = ()
+    theta_learning_rate: float = 0.0
+    tau: float = 0.0
+    train_samples: int = 0
+    test_samples: int = 0
+    validation: float = 0.0
+    task_options: tuple[tuple[str, object], ...] = ()
+    code: int = CODE
+    loss: str = ""
+    augmentation: str = ""
+
+    def __post_init__(self):
+        if self.epochs < 1:
+            raise ValueError(f"A run needs at least one epoch, got {self.epochs}.")
+
+    @property
+    def hash(self) -> str:
+        """Name of the record, a hash over the fields."""
+        return config_hash(self.config)
+
+    @property
+    def config(self) -> dict:
+        """Every field, but for those that go beyond the papers and do not here."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if value or name not in ("loss", "augmentation")
+        }
+
+    @property
+    def pooling(self) -> str:
+        return "" if self.paper == "mdn" else "average" if "APk2s2" in self.network else "max"
+
+    @property
+    def title(self) -> str:
+        return f"{self.setting} seed {self.seed}"
+
+    @property
+    def setting(self) -> str:
+        """What the run is in words, but for its seed."""
+        parts = [self.task, self.neuron, f"tau {self.tau:g}" if self.tau else "", self.pooling]
+        parts += [f"{name}={value}" for name, value in self.task_options]
+        parts.append(f"{100 * self.validation:g} % held out" if self.validation else "")
+        parts += beyond(self.config)
+        return " ".join(filter(None, parts))
+
+
+def beyond(config: dict) -> tuple[str, ...]:
+    """Steps beyond the papers in the config of a run, in words; a published run's config says little."""
+    tuned = config.get("neuron") == "learned" and tuple(config["theta"]) in PRESETS.values()
+    cycle = config.get("paper") == "mdn" and config["schedule"].startswith("cosine")
+    words = ("cosine cycle" * cycle, "theta fine-tuned" * tuned)
+    return tuple(filter(None, (*words, config.get("loss"), config.get("augmentation"))))
+
+
+def from_config(config: dict) -> Run:
+    """The run of a record's config; JSON knows lists only."""
+    config = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+    return Run(**config | {"task_options": tuple(map(tuple, config["task_options"]))})
+
+
+def config_hash(config: dict) -> str:
+    """Name of the record of a run: the first 16 hex digits of SHA-256 over all fields of the run."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]

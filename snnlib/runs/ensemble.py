@@ -1,0 +1,266 @@
+"""Runs of equal shape, trained as one batched network: seeds x neuron settings of one task.
+
+Each member keeps its own weights, its own random streams and its own loss, so that member k learns what it
+would have learned alone, to rounding. Sequences are ``[T, M, B, *]``: members after time. One matrix
+product and one neuron call serve all members; on a GPU a whole column of a table is then one job, where
+single runs of this size would leave most of the device idle.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from snnlib import files, neurons, training
+from snnlib.kernels import graphs
+from snnlib.networks import neuron_layers, recorded_spikes
+
+
+class Linear(nn.Module):
+    """``[T, M, B, inputs] -> [T, M, B, outputs]`` with a weight and a bias for each member."""
+
+    def __init__(self, members: Sequence[nn.Linear]):
+        super().__init__()
+        self.weight = nn.Parameter(torch.stack([m.weight.detach().t() for m in members]).contiguous())
+        self.bias = nn.Parameter(torch.stack([m.bias.detach() for m in members])[:, None])
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        steps, members, batch, inputs = x_seq.shape
+        rows = x_seq.transpose(0, 1).reshape(members, steps * batch, inputs)
+        currents = torch.baddbmm(self.bias, rows, self.weight)
+        return currents.view(members, steps, batch, -1).transpose(0, 1)
+
+    @torch.no_grad()
+    def unstack(self, members: Sequence[nn.Linear]) -> None:
+        """Copy the weights back into the members."""
+        for member, weight, bias in zip(members, self.weight, self.bias, strict=True):
+            member.weight.copy_(weight.t())
+            member.bias.copy_(bias[0])
+
+
+class Neurons(nn.Module):
+    """The neurons of one layer of all members: one call for the 1st-order and one for the 2nd-order ones."""
+
+    def __init__(self, members: Sequence[nn.Module]):
+        super().__init__()
+        second = [m for m in members if isinstance(m, neurons.SecondOrder)]
+        first = [m for m in members if isinstance(m, neurons.FirstOrder)]
+        settings = {(m.decay, m.threshold, m.half_width) for m in first}
+        if len(first) + len(second) != len(members) or len(settings) > 1:
+            raise ValueError(
+                "An ensemble takes 2nd-order neurons and 1st-order ones of one setting; "
+                "train others one by one."
+            )
+        settings = {
+            (m.threshold, m.half_width, m.initial_u, m.theta_a.requires_grad, m.theta_a.shape) for m in second
+        }
+        if len(settings) > 1:
+            raise ValueError(
+                "2nd-order neurons of an ensemble may differ in theta only; train others one by one."
+            )
+        kinds = [isinstance(m, neurons.FirstOrder) for m in members]
+        first_at = torch.tensor([i for i, is_first in enumerate(kinds) if is_first], dtype=torch.long)
+        second_at = torch.tensor([i for i, is_first in enumerate(kinds) if not is_first], dtype=torch.long)
+        # On the device before a step is recorded there.
+        self.register_buffer("first_at", first_at, persistent=False)
+        self.register_buffer("second_at", second_at, persistent=False)
+        self.register_buffer("back", torch.cat([first_at, second_at]).argsort(), persistent=False)
+        self.first = first[0] if first else None
+        self.second = _stack(second) if second else None
+
+    def forward(self, current_seq: Tensor) -> Tensor:
+        if self.second is None:
+            return self.first(current_seq)
+        if self.first is None:
+            return self.second(current_seq)
+        first, second = (current_seq.index_select(1, at) for at in (self.first_at, self.second_at))
+        return torch.cat([self.first(first), self.second(second)], 1).index_select(1, self.back)
+
+    @torch.no_grad()
+    def unstack(self, members: Sequence[nn.Module]) -> None:
+        """Copy learned theta back into the members."""
+        for k, i in enumerate(self.second_at.tolist()):
+            for own, stacked in zip(members[i].thetas, self.second.thetas, strict=True):
+                own.copy_(stacked[k].reshape(own.shape))
+
+
+def _stack(members: Sequence[neurons.SecondOrder]) -> neurons.SecondOrder:
+    """2nd-order neurons whose theta is ``[M, 1, 1]`` or, one set per neuron, ``[M, 1, N]``."""
+    one = members[0]
+    stacked = neurons.SecondOrder(threshold=one.threshold, half_width=one.half_width, initial_u=one.initial_u)
+    for name in ("theta_a", "theta_b", "theta_c", "theta_d"):
+        theta = torch.stack([getattr(m, name).detach() for m in members]).view(len(members), 1, -1)
+        setattr(stacked, name, nn.Parameter(theta, requires_grad=one.theta_a.requires_grad))
+    return stacked
+
+
+class Ensemble(nn.Sequential):
+    """Networks of ``networks.mlp`` with equal sizes as one; ``[T, M, B, inputs] -> [T, M, B, outputs]``.
+
+    Raises ValueError for members that differ in shape or whose neurons cannot share a call.
+    """
+
+    def __init__(self, members: Sequence[nn.Sequential]):
+        layers: list[nn.Module] = []
+        if len({tuple(p.shape for p in m.parameters() if p.dim() == 2) for m in members}) != 1:
+            raise ValueError("Members of an ensemble must have layers of equal size.")
+        for same in zip(*members, strict=True):
+            if hasattr(same[0], "traced"):
+                layers.append(Neurons(same))
+            else:
+                layers += [Linear([synapse[0] for synapse in same]), *same[0][1:]]
+        super().__init__(*layers)
+
+    def unstack(self, members: Sequence[nn.Sequential]) -> None:
+        """Copy what was learned back into the members."""
+        own = [[part for layer in m for part in _parts(layer)] for m in members]
+        for k, layer in enumerate(self):
+            if hasattr(layer, "unstack"):
+                layer.unstack([parts[k] for parts in own])
+
+
+def _parts(layer: nn.Module) -> list[nn.Module]:
+    return [layer] if hasattr(layer, "traced") else list(layer)
+
+
+def fit(
+    members: Sequence[nn.Sequential],
+    task,
+    *,
+    seeds: Sequence[int],
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    theta_learning_rate: float = 0.0,
+    schedule: str = "step50",
+    device: str = "cpu",
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[list[list[dict]]], None] = lambda histories: None,
+) -> list[list[dict]]:
+    """``training.fit`` for several networks at once: one history per member, ``seconds`` divided by their
+    number.
+    """
+    together = Ensemble(members).to(device)
+    groups = training.parameter_groups(together, learning_rate, theta_learning_rate)
+    if device == "cuda":  # a recorded step reads its learning rate from the device
+        groups = [group | {"lr": torch.tensor(group["lr"], device=device)} for group in groups]
+    optimiser = torch.optim.Adam(groups, fused=True, capturable=device == "cuda")
+    scheduler = training.scheduler_of(schedule, optimiser)
+    task_x, task_y = task.train_x.to(device), task.train_y.to(device)
+    step = Step(together, optimiser)
+
+    def report(epoch: int, losses: list, began: float) -> list[dict]:
+        tested = evaluate(together, task, seeds, batch_size, device)
+        together.unstack(members)
+        share = (time.perf_counter() - began) / len(seeds)
+        return [
+            {
+                "epoch": epoch,
+                "train_loss": loss,
+                "test_accuracy": accuracy,
+                "validation_accuracy": None,
+                "spike_rates": rates,
+                "seconds": share,
+                **training.observe(member),
+            }
+            for member, loss, (accuracy, rates) in zip(members, losses, tested, strict=True)
+        ]
+
+    parts = {"network": together, "optimiser": optimiser, "scheduler": scheduler}
+    saved = training.load_checkpoint(checkpoint, device)
+    if saved:
+        for name, part in parts.items():
+            part.load_state_dict(saved[name])
+        together.unstack(members)
+        histories = saved["histories"]
+    else:
+        histories = [[h] for h in report(0, [None] * len(seeds), time.perf_counter())]
+
+    for epoch in range(len(histories[0]), epochs + 1):
+        began = time.perf_counter()
+        losses = _train_epoch(step, task, task_x, task_y, seeds, epoch, batch_size, device)
+        scheduler.step()
+        for history, h in zip(histories, report(epoch, losses, began), strict=True):
+            history.append(h)
+        if checkpoint:
+            state = {name: part.state_dict() for name, part in parts.items()} | {"histories": histories}
+            files.write_atomically(checkpoint, lambda path, state=state: torch.save(state, path))
+        on_epoch(histories)
+    return histories
+
+
+class Step:
+    """One update of all members; on a GPU recorded at the first batch and replayed for those of its size."""
+
+    def __init__(self, together: Ensemble, optimiser: torch.optim.Optimizer):
+        self.together, self.optimiser = together, optimiser
+        self.replay, self.size = None, None
+
+    def __call__(self, x_seq: Tensor, target: Tensor) -> Tensor:
+        """Losses ``[M]`` for x_seq ``[T, M, B, inputs]`` and target ``[M, B, classes]``."""
+        if self.replay is None:
+            self.replay = graphs.captured(self._update, (x_seq, target), (self.together, self.optimiser))
+            self.size = x_seq.shape
+        return (self.replay if x_seq.shape == self.size else self._update)(x_seq, target)
+
+    def _update(self, x_seq: Tensor, target: Tensor) -> Tensor:
+        losses = (self.together(x_seq).mean(0) - target).square().mean((1, 2))
+        self.optimiser.zero_grad()
+        losses.sum().backward()  # no member's loss reaches another's weights
+        self.optimiser.step()
+        return losses.detach()
+
+
+def _train_epoch(step, task, x, y, seeds, epoch, batch_size, device) -> list[float]:
+    orders = [
+        torch.randperm(len(x), generator=training.random_stream(seed, epoch, "order")).to(x.device)
+        for seed in seeds
+    ]
+    encoders = [training.random_stream(seed, epoch, "encode", device) for seed in seeds]
+    totals = torch.zeros(len(seeds), device=device)
+    for batches in zip(*[order.split(batch_size) for order in orders], strict=True):
+        x_seq = _stacked(task, [x[batch] for batch in batches], encoders, train=True)
+        target = torch.stack([y[batch] for batch in batches])
+        if target.dim() == 2:
+            target = functional.one_hot(target, task.classes)
+        totals += step(x_seq, target.float()) * target.shape[1]
+    return (totals / len(x)).tolist()
+
+
+@torch.no_grad()
+def evaluate(
+    together: Ensemble, task, seeds: Sequence[int], batch_size: int, device: str
+) -> list[tuple[float, list[float]]]:
+    """``training.evaluate`` on the test set, for each member."""
+    x, y = task.test_x.to(device), task.test_y.to(device)
+    encoders = [training.random_stream(seed, 0, "evaluate", device) for seed in seeds]
+    scores, rates = [], []
+    for batch in training.test_batches(task, len(y), batch_size):
+        x_seq = _stacked(task, [x[batch]] * len(seeds), encoders, train=False)
+        with recorded_spikes(together) as spikes:
+            output = together(x_seq).mean(0)
+        scores.append(torch.stack([training.score(member, y[batch]) for member in output]))
+        rates.append(_member_rates(together, spikes) * len(batch))
+    accuracies = (100 * torch.cat(scores, 1).double().mean(1)).tolist()
+    mean_rates = (sum(rates) / len(y)).tolist()
+    return [
+        (round(accuracy, 6), [round(rate, 6) for rate in layers])
+        for accuracy, layers in zip(accuracies, mean_rates, strict=True)
+    ]
+
+
+def _member_rates(together: Ensemble, spikes: list[Tensor]) -> Tensor:
+    """Mean spike rate per member and layer; a layer of two kinds of neurons left its spikes in two parts."""
+    waiting = iter(spikes)
+    layers = []
+    for layer in (part for part in together if isinstance(part, Neurons)):
+        parts = [next(waiting) for _ in neuron_layers(layer)]
+        layers.append(torch.cat([part.mean((0, 2, 3)) for part in parts])[layer.back])
+    return torch.stack(layers, 1)
+
+
+def _stacked(task, xs: Sequence[Tensor], encoders: Sequence[torch.Generator], train: bool) -> Tensor:
+    return torch.stack([task.batch(x, g, train) for x, g in zip(xs, encoders, strict=True)], 1)

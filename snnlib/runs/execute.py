@@ -1,0 +1,80 @@
+"""Many runs: the records that there are, and the missing ones trained side by side.
+
+Over processes with joblib (any backend of processes, a cluster by name too: ``with
+joblib.parallel_config(backend=...)``), one CPU thread each, so that the numbers do not depend on how many run
+side by side. Finished runs are never repeated; one that was cut off goes on after its last whole epoch.
+"""
+
+import warnings
+from collections.abc import Sequence
+
+import joblib
+import torch
+from torch import nn
+
+from snnlib.runs import jobs, plan, store
+from snnlib.runs.config import Run
+from snnlib.runs.progress import follow
+
+
+def run(
+    grid: Sequence[Run], profile: str, workers: int = 0, train: bool = True, progress: bool = True
+) -> list[dict]:
+    """Records of the runs in ``grid``, in their order, from ``results/<profile>/runs`` and
+    ``data/reference_runs``.
+
+    Missing ones are trained by ``workers`` processes (0: one per CPU core; one process in all on a GPU).
+    Without ``train`` they are left out, and one printed sentence says how many and how to train them;
+    reference runs on other data than those at hand count then, if they are the same in everything else.
+    """
+    missing = {r.hash: r for r in grid if store.read(r, profile, other_data=not train) is None}
+    if missing and not train:
+        print(
+            f"{len(missing)} of {len(set(grid))} runs are not recorded for profile {profile!r} and left out: "
+            f"`make plan PROFILE={profile}` lists them, `make all PROFILE={profile} TRAIN=1` trains them."
+        )
+    elif missing:
+        _train(list(missing.values()), profile, workers, progress)
+        missing = {}
+    return [store.read(r, profile, other_data=not train) for r in grid if r.hash not in missing]
+
+
+def _train(missing: list[Run], profile: str, workers: int, progress: bool) -> None:
+    folder = store.folder(profile)
+    todo = sorted(missing, key=lambda r: (-plan.seconds(r), r.title))
+    workers = min(processes(workers), len(todo))
+    with follow(todo, folder, [plan.seconds(r) for r in todo], progress):
+        if torch.cuda.is_available():
+            for column in jobs.columns(todo):
+                jobs.train_together(column, folder)
+        elif workers == 1:
+            for r in todo:
+                jobs.train_one(r, folder)
+        else:
+            work = (joblib.delayed(jobs.train_one)(r, folder) for r in todo)
+            with warnings.catch_warnings():
+                # joblib renews a process whose memory has grown; here it grows by the data sets it keeps.
+                warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+                joblib.Parallel(n_jobs=workers, batch_size=1)(work)
+
+
+def processes(workers: int) -> int:
+    """How many runs go side by side: as many as asked for, one per CPU core for 0, one on a GPU."""
+    return 1 if torch.cuda.is_available() else workers or joblib.cpu_count()
+
+
+def trained(r: Run, profile: str) -> nn.Sequential:
+    """The trained network of a run with seed 0, in eval mode.
+
+    Of a conv net its first synapse and neuron layer, the learnable spiking encoder (PLIF, Sec. 3.5).
+    """
+    path = store.weights(r, profile)
+    if path is None:
+        raise FileNotFoundError(
+            f"The weights {r.hash}.pt of '{r.title}' are missing (kept for seed 0 only, of reference "
+            f"runs only where a figure shows them); delete {r.hash}.json beside them and run again to train "
+            "them anew."
+        )
+    network = jobs.kept(r, jobs.build(r, jobs.task_of(r)))
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return network.eval()

@@ -1,0 +1,220 @@
+"""From runs to records: one run alone, or a column of runs of equal shape as one ensemble.
+
+``train_one`` and ``train_together`` write the records, and the weights of seed 0, to a folder in one step;
+until then a checkpoint lets a run that was cut off go on.
+"""
+
+import functools
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from snnlib import datasets, files, networks, neurons, training
+from snnlib.kernels import memory
+from snnlib.provenance import commit, versions
+from snnlib.runs import ensemble
+from snnlib.runs.config import Run
+
+
+def columns(runs: Sequence[Run]) -> list[list[Run]]:
+    """The runs in groups that can be one ensemble: MDN's, equal in all but neuron, theta and seed. Runs with
+    the loss or the augmentation changed train alone.
+    """
+    groups: dict[object, list[Run]] = {}
+    for r in runs:
+        plain = not (r.validation or r.loss or r.augmentation)
+        together = r.paper == "mdn" and plain and (r.neuron == "1st-order" or bool(r.theta))
+        same = (r.neuron == "learned", r.neuron == "mixed")
+        key = (replace(r, neuron="", theta=(), seed=0), *same) if together else r
+        groups.setdefault(key, []).append(r)
+    return list(groups.values())
+
+
+def train_one(r: Run, store: Path) -> dict:
+    """Train one run, from its checkpoint if there is one, and write its record to ``store``; returns the
+    record.
+    """
+    device, task = _prepare(), task_of(r)
+    network = build(r, task)
+    partial, checkpoint = store / f"{r.hash}.partial.json", store / f"{r.hash}.ckpt"
+    history = training.fit(
+        network,
+        task,
+        seed=r.seed,
+        epochs=r.epochs,
+        batch_size=r.batch_size,
+        learning_rate=r.learning_rate,
+        theta_learning_rate=r.theta_learning_rate,
+        schedule=r.schedule,
+        loss=r.loss,
+        validation=r.validation,
+        device=device,
+        checkpoint=checkpoint,
+        on_epoch=lambda history: files.write_json(partial, [h["epoch"] for h in history]),
+    )
+    record = _finish(r, task, network, history, device, store)
+    for left_over in (partial, checkpoint):
+        left_over.unlink(missing_ok=True)
+    return record
+
+
+def train_together(runs: Sequence[Run], store: Path) -> list[dict]:
+    """Train the runs of one of the ``columns`` as one batched network; otherwise as ``train_one``."""
+    if len(runs) == 1:
+        return [train_one(runs[0], store)]
+    device, task, one = _prepare(), task_of(runs[0]), runs[0]
+    members = [build(r, task) for r in runs]
+    name = hashlib.sha256("".join(r.hash for r in runs).encode()).hexdigest()[:16]
+    checkpoint = store / f"{name}.ckpt"
+
+    def on_epoch(histories: list[list[dict]]) -> None:
+        for r, history in zip(runs, histories, strict=True):
+            files.write_json(store / f"{r.hash}.partial.json", [h["epoch"] for h in history])
+
+    histories = ensemble.fit(
+        members,
+        task,
+        seeds=[r.seed for r in runs],
+        epochs=one.epochs,
+        batch_size=one.batch_size,
+        learning_rate=one.learning_rate,
+        theta_learning_rate=one.theta_learning_rate,
+        schedule=one.schedule,
+        device=device,
+        checkpoint=checkpoint,
+        on_epoch=on_epoch,
+    )
+    records = [
+        _finish(r, task, member, history, device, store)
+        for r, member, history in zip(runs, members, histories, strict=True)
+    ]
+    for left_over in (checkpoint, *(store / f"{r.hash}.partial.json" for r in runs)):
+        left_over.unlink(missing_ok=True)
+    return records
+
+
+def _prepare() -> str:
+    """One CPU thread and deterministic kernels; returns the device."""
+    torch.set_num_threads(1)
+    memory.keep_freed()
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _finish(
+    r: Run, task: datasets.Task, network: nn.Module, history: list[dict], device: str, store: Path
+) -> dict:
+    record = _record(r, task, history, device)
+    if r.seed == 0:
+        weights = kept(r, network).state_dict()
+        files.write_atomically(store / f"{r.hash}.pt", lambda path: torch.save(weights, path))
+    files.write_json(store / f"{r.hash}.json", record)
+    return record
+
+
+def build(r: Run, task: datasets.Task) -> nn.Sequential:
+    """The run's untrained network, its weights drawn from the run's seed."""
+    training.initialise(r.seed)
+    if r.paper == "mdn":
+        return networks.mlp(
+            task.input_shape[0], int(r.network.removeprefix("mlp-")), task.classes, neuron_factory(r)
+        )
+    return networks.conv_net(r.network, task.input_shape, neuron_factory(r))
+
+
+def neuron_factory(r: Run) -> networks.NeuronFactory:
+    """What makes the run's neurons, given how many there are in a layer."""
+    if r.neuron == "1st-order":
+        return lambda size: neurons.FirstOrder()
+    if r.neuron == "learned":
+        return lambda size: neurons.SecondOrder(*r.theta, neurons=size, learnable=True)
+    if r.neuron == "mixed":
+        return lambda size: _mixed(r.theta, size)
+    if r.theta:
+        return lambda size: neurons.SecondOrder(*r.theta)
+    if r.neuron in ("LIF", "PLIF"):
+        return lambda size: getattr(neurons, r.neuron)(r.tau)
+    raise ValueError(
+        f"Unknown neuron {r.neuron!r} without theta; use '1st-order', 'learned', 'LIF', 'PLIF' or give theta."
+    )
+
+
+def _mixed(theta: tuple[float, ...], size: int) -> neurons.SecondOrder:
+    """Fixed 2nd-order neurons of two kinds in turn: theta[:4] for the 1st, the 3rd ..., theta[4:]."""
+    if len(theta) != 8:
+        raise ValueError(f"The neuron 'mixed' takes the theta of two kinds, 8 values, and got {len(theta)}.")
+    layer = neurons.SecondOrder(neurons=size)
+    for parameter, even, odd in zip(layer.thetas, theta[:4], theta[4:], strict=True):
+        with torch.no_grad():
+            parameter[0::2], parameter[1::2] = even, odd
+    return layer
+
+
+def kept(r: Run, network: nn.Sequential) -> nn.Sequential:
+    """What is kept of a trained network: all of MDN's, the first block of a conv net."""
+    return network if r.paper == "mdn" else network[:2]
+
+
+def task_of(r: Run) -> datasets.Task:
+    """The run's data, if they are still what the run was planned for."""
+    found = datasets.identify(r.task, paper=r.paper, **dict(r.task_options))
+    if found != r.data:
+        raise ValueError(
+            f"The data of {r.task} have changed since the run was planned ({r.data}, now "
+            f"{found}); start again."
+        )
+    task = _load(r.task, r.paper, r.data, r.train_samples, r.test_samples, r.task_options)
+    return replace(task, augmentation=r.augmentation) if r.augmentation else task
+
+
+@functools.lru_cache(maxsize=2)
+def _load(name: str, paper: str, data: str, train: int, test: int, options: tuple) -> datasets.Task:
+    return datasets.load(name, paper=paper, train=train or None, test=test or None, **dict(options))
+
+
+def _record(r: Run, task: datasets.Task, history: list[dict], device: str) -> dict:
+    tested = [h["test_accuracy"] for h in history[1:]]
+    validated = [h["validation_accuracy"] for h in history[1:]]
+    best_on_validation = tested[validated.index(max(validated))] if r.validation else None
+    passport = task.passport
+    keep = ("epoch", "train_loss", "test_accuracy", "validation_accuracy", "seconds")
+    return {
+        "hash": r.hash,
+        "config": r.config,
+        "paper": r.paper,
+        "task": r.task,
+        "network": r.network,
+        "neuron": r.neuron,
+        "pooling": r.pooling,
+        "seed": r.seed,
+        "dataset": passport.dataset,
+        "source": passport.source,
+        "note": passport.note,
+        "checksum": passport.checksum,
+        "train_samples": passport.train_samples,
+        "test_samples": passport.test_samples,
+        "accuracy_best": max(tested),
+        "accuracy_last": tested[-1],
+        "accuracy_validated": best_on_validation,
+        "curve": [{key: h[key] for key in keep} for h in history],
+        "spike_rates": history[-1]["spike_rates"],
+        "tau": [h["tau"] for h in history if "tau" in h],
+        "theta": [
+            {key: h[key] for key in h if key == "epoch" or key.startswith("theta")}
+            for h in history
+            if "theta_a" in h
+        ],
+        "w_over_tau": [{"epoch": h["epoch"], **h["w_over_tau"]} for h in history if "w_over_tau" in h],
+        "device": torch.cuda.get_device_name()
+        if device == "cuda"
+        else f"CPU, {torch.get_num_threads()} thread",
+        "seconds": sum(h["seconds"] for h in history),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "commit": commit(),
+        "versions": versions(),
+    }

@@ -1,0 +1,162 @@
+"""What there is to train: which runs are recorded, on which data, how long the others will take here."""
+
+import functools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from snnlib import datasets, networks, neurons
+from snnlib.runs import store
+from snnlib.runs.config import Run, code_of, from_config
+
+
+def plan(runs: Sequence[Run], profile: str, train: bool = True) -> pd.DataFrame:
+    """What ``execute.run`` has to do: one row per distinct run, with the kind of data at hand, whether it
+    is recorded and on which data (with ``train`` only on those at hand), and the estimated seconds left on
+    one CPU core (``speed``).
+    """
+    rows, (ratio, _) = [], speed(profile)
+    for r in dict.fromkeys(runs):
+        record = store.read(r, profile, other_data=not train)
+        partial = _partial(store.folder(profile), r)
+        left = seconds(r) * ratio.get(r.paper, 1.0) * (1 - len(partial) / (r.epochs + 1))
+        rows.append(
+            {
+                "run": r.title,
+                "setting": r.setting,
+                "hash": r.hash,
+                "data": r.data.split(":")[0],
+                "epochs": r.epochs,
+                "recorded": record is not None,
+                "recorded_on": f"{record['dataset']} ({record['source']})" if record else "",
+                "epochs_done": r.epochs if record else max(len(partial) - 1, 0),
+                "seconds": 0 if record else left,
+            }
+        )
+    columns = "run setting hash data epochs recorded recorded_on epochs_done seconds"
+    return pd.DataFrame(rows, columns=columns.split())
+
+
+def by_setting(table: pd.DataFrame) -> pd.DataFrame:
+    """A plan for reading: one row per setting, its seeds together."""
+    seeds = table.groupby(["setting", "epochs", "data"], sort=False)
+    short = seeds.agg(
+        recorded=("recorded", lambda found: f"{found.sum()} of {len(found)}"),
+        recorded_on=("recorded_on", lambda found: "; ".join(dict.fromkeys(filter(None, found)))),
+        seconds=("seconds", "sum"),
+    ).reset_index()
+    return short.round({"seconds": 0}).rename(
+        columns={"data": "data at hand", "recorded_on": "recorded on", "seconds": "seconds left"}
+    )
+
+
+def speed(profile: str) -> tuple[dict[str, float], str]:
+    """Measured over estimated seconds on one CPU core for each paper, and in words what that rests on: this
+    machine's own finished runs of the profile, else the reference runs, else nothing.
+    """
+    own = (_loaded(path) for path in list(store.folder(profile).glob("[0-9a-f]*[0-9a-f].json"))[:200])
+    for records, basis in (
+        (own, "this profile's finished runs"),
+        (store.records().values(), "the reference runs, from the machine that made them"),
+    ):
+        ratio = _ratios([record for record in records if record and record["device"].startswith("CPU")])
+        if ratio:
+            return ratio, basis
+    return {}, "a rule of thumb, nothing is measured yet"
+
+
+def _ratios(records: list[dict]) -> dict[str, float]:
+    """Paper -> measured over estimated seconds, from at least 20 s of training by the present code."""
+    totals = {"mdn": [0.0, 0.0], "plif": [0.0, 0.0]}
+    for record in records:
+        config = record["config"]
+        options = dict(config["task_options"])
+        if config["code"] == code_of(config["paper"], config["task"], **options):
+            totals[config["paper"]][0] += record["seconds"]
+            totals[config["paper"]][1] += estimate(record)
+    return {paper: measured / estimated for paper, (measured, estimated) in totals.items() if measured > 20}
+
+
+def estimate(record: dict) -> float:
+    """Seconds that the rule of thumb gives the run of a record, for the samples that it really had."""
+    samples = {name: record[name] for name in ("train_samples", "test_samples")}
+    return seconds(from_config(record["config"] | samples))
+
+
+def _loaded(path: Path) -> dict | None:
+    try:
+        record = json.loads(path.read_text())
+        return record if store.FIELDS <= set(record) else None
+    except (OSError, ValueError, TypeError):  # damaged; who asks for this run is told so
+        return None
+
+
+def _partial(store: Path, r: Run) -> list:
+    """The epochs that an unfinished run has behind it."""
+    try:
+        return json.loads((store / f"{r.hash}.partial.json").read_text())
+    except (OSError, ValueError):
+        return []
+
+
+# (train, test) samples of the whole sets.
+SAMPLES = {
+    "mnist": (60000, 10000),
+    "fashion_mnist": (60000, 10000),
+    "cifar10": (50000, 10000),
+    "nettalk": (5033, 500),
+    "tidigits": (2901, 1243),
+    "timit": (4620, 1680),
+    "n_mnist": (60000, 10000),
+    "cifar10_dvs": (9000, 1000),
+    "dvs128_gesture": (1176, 288),
+}
+
+
+def seconds(run) -> float:
+    """Seconds that a run takes on one present-day CPU core."""
+    multiply_adds, neuron_steps = _work(run.paper, run.task, run.network, run.task_options)
+    train, test = run.train_samples or SAMPLES[run.task][0], run.test_samples or SAMPLES[run.task][1]
+    passes = 3 * train + test  # backward costs about twice forward
+    arithmetic = passes * (5e-11 * multiply_adds + 1e-8 * neuron_steps)
+    return run.epochs * (arithmetic + 5e-4 * run.time_steps * train / run.batch_size) + 1
+
+
+@functools.cache
+def _work(paper: str, name: str, network: str, options: tuple) -> tuple[float, float]:
+    """(multiply-adds, neuron-steps) of one sample, forward."""
+    view = datasets.view(name, paper, **dict(options))
+    shape, classes, steps = view["input_shape"], view["classes"], view["time_steps"]
+    if paper == "mdn":
+        hidden = int(network.removeprefix("mlp-"))
+        return steps * hidden * (shape[0] + classes), steps * (hidden + classes)
+    still = torch.zeros(1, *shape).expand(steps, 1, *shape)
+    net = networks.conv_net(network, shape, lambda size: neurons.LIF())
+    return work_per_sample(net, still if view["encoding"] == "direct" else still.contiguous())
+
+
+def work_per_sample(network: nn.Sequential, x_seq: Tensor) -> tuple[float, float]:
+    """(multiply-adds, neuron-steps) of one forward pass per sample, measured by running ``x_seq`` [T, B, *]
+    through.
+    """
+    counts = [0.0, 0.0]
+    batch = x_seq.shape[1]
+
+    def synapse(module: nn.Module, _inputs, out: Tensor) -> None:
+        counts[0] += out.numel() * module.weight[0].numel() / batch
+
+    hooks = [
+        m.register_forward_hook(synapse) for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d)
+    ]
+    training = network.training
+    with torch.no_grad(), networks.recorded_spikes(network.eval()) as spikes:
+        network(x_seq)
+    network.train(training)
+    for hook in hooks:
+        hook.remove()
+    counts[1] = sum(layer.numel() for layer in spikes) / batch
+    return counts[0], counts[1]

@@ -1,0 +1,305 @@
+"""Chapters: parameters are checked first, a copy is whole or absent, publish strips, check finds faults."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from snnlib import paths
+from snnlib.chapters import __main__ as chapters
+from snnlib.chapters import parameters, publishing, run
+from snnlib.results import ledger
+
+CELL = (
+    'profile: str = "smoke"\nseeds: int = 1  # repetitions\nrate: float = 0.1\ntasks: list[str] = ["mnist"]'
+)
+KNOWN = parameters.parse(CELL, "test")
+
+
+def notebook(*sources, cell=CELL):
+    """A chapter in small: markdown before each code cell, ids of its own."""
+    cells = [new_markdown_cell("# Title", id="title"), new_code_cell(cell, id="parameters")]
+    cells[1].metadata.tags = ["parameters"]
+    for number, source in enumerate(sources):
+        cells += [new_markdown_cell("text", id=f"text{number}"), new_code_cell(source, id=f"code{number}")]
+    made = new_notebook(cells=cells)
+    made.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return made
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A notebooks folder with one chapter and its profile."""
+    place = tmp_path / "notebooks"
+    (place / "profiles").mkdir(parents=True)
+    (place / "profiles" / "smoke.yaml").write_text("01_dynamics:\n  seeds: 2\n")
+    nbformat.write(
+        notebook("import snnlib, os\nprint('seeds', seeds, os.path.basename(os.getcwd()))"),
+        place / "01_dynamics.ipynb",
+    )
+    return place
+
+
+def test_valid_parameters_pass_and_an_int_serves_as_float():
+    checked = parameters.check({"seeds": 3, "rate": 2, "tasks": ["mnist", "timit"]}, KNOWN, "test")
+    assert checked == {"seeds": 3, "rate": 2.0, "tasks": ["mnist", "timit"]}
+    assert isinstance(checked["rate"], float)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        (
+            {"sedes": 3},
+            r"unknown parameter 'sedes' \(did you mean 'seeds'\?\); valid names are profile, seeds, rate, ta",
+        ),
+        ({"seeds": 1.5}, "'seeds' should be int and is float 1.5"),
+        ({"seeds": True}, "'seeds' should be int and is bool True"),
+        ({"seeds": "3"}, "'seeds' should be int and is str '3'"),
+        (
+            {"rate": "1e-3"},
+            r"'rate' should be float and is str '1e-3'; YAML takes 1e-3 for text, write 0.001",
+        ),
+        ({"tasks": "mnist"}, r"'tasks' should be list\[str\] and is str 'mnist'"),
+        ({"tasks": ["mnist", 3]}, "'tasks' holds an item that should be str and is int 3"),
+    ],
+)
+def test_wrong_parameters_are_named(values, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        parameters.check(values, KNOWN, "test")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "good", "bad"),
+    [
+        ("int | None", [None, 3], ["3"]),
+        ("tuple[int, ...]", [[1, 2], (3,)], [[1, "2"], 3]),
+        ("tuple[str, float]", [["a", 1]], [["a"], [1, 1.0]]),
+        ("list[list[float]]", [[[1, 2.0], []]], [[1.0]]),
+        ("dict", [{"a": 1}], [[1]]),
+    ],
+)
+def test_annotations(annotation, good, bad):
+    assert not any(parameters.mismatch(value, annotation) for value in good)
+    assert all(parameters.mismatch(value, annotation) for value in bad)
+
+
+@pytest.mark.parametrize(
+    "line", ["seeds = 1", "seeds: int = 1 + 1", "cfg: dict = dict(a=1)", "import os", "seeds: int"]
+)
+def test_a_parameters_cell_holds_typed_literals_only(line):
+    with pytest.raises(ValueError, match="name: type = literal"):
+        parameters.parse(line, "test")
+
+
+def test_a_default_must_have_its_own_type():
+    with pytest.raises(ValueError, match="the default of 'seeds' should be int"):
+        parameters.parse('seeds: int = "1"', "test")
+
+
+def test_command_line_values_follow_the_annotation():
+    assert parameters.from_text("1e-3", KNOWN["rate"]) == 0.001
+    assert parameters.from_text("3", KNOWN["profile"]) == "3"
+    assert parameters.from_text("['a']", KNOWN["tasks"]) == ["a"]
+
+
+def test_profile_with_unknown_chapter_or_name(folder):
+    with pytest.raises(ValueError, match="no profile 'quik': use one of smoke"):
+        parameters.profile("quik", folder)
+    (folder / "profiles" / "smoke.yaml").write_text("01_dynamic: {}\n")
+    with pytest.raises(ValueError, match="unknown chapter '01_dynamic'; valid names are 01_dynamics"):
+        parameters.profile("smoke", folder)
+
+
+def test_every_committed_profile_fits_every_committed_chapter():
+    for name in ("smoke", "quick", "paper"):
+        for chapter in ledger.CHAPTERS:
+            if (parameters.NOTEBOOKS / f"{chapter}.ipynb").exists():
+                injected, complete = parameters.resolve(chapter, name, {})
+                assert injected["profile"] == complete["profile"] == name
+
+
+def test_wrong_parameter_stops_before_anything_starts(folder, results_in):
+    with pytest.raises(ValueError, match="unknown parameter 'seed'"):
+        chapters.run(["01_dynamics"], "smoke", {"seed": "3"}, 1, folder)
+    assert not results_in.exists()
+
+
+def test_a_chapter_runs_with_profile_and_overrides(folder, results_in, capsys):
+    before = (folder / "01_dynamics.ipynb").read_bytes()
+    assert chapters.run(["01_dynamics"], "smoke", {"rate": "1e-3"}, 1, folder) == 0
+    produced = list((results_in / "smoke" / "notebooks").iterdir())
+    assert [path.name for path in produced] == ["01_dynamics.ipynb"]
+    executed = nbformat.read(produced[0], as_version=4)
+    assert executed.cells[-1].outputs[0].text == "seeds 2 notebooks\n"
+    injected = next(cell for cell in executed.cells if "injected-parameters" in cell.metadata.get("tags", []))
+    assert "rate = 0.001" in injected.source
+    assert (folder / "01_dynamics.ipynb").read_bytes() == before
+
+
+def test_a_failing_chapter_leaves_only_the_failed_copy(folder, results_in, capsys):
+    nbformat.write(notebook("raise RuntimeError('no such neuron')"), folder / "01_dynamics.ipynb")
+    output = results_in / "smoke" / "notebooks"
+    output.mkdir(parents=True)
+    (output / "01_dynamics.ipynb").write_text("from an earlier run")
+    assert chapters.run(["01_dynamics"], "smoke", {}, 1, folder) == 1
+    assert [path.name for path in output.iterdir()] == ["01_dynamics.failed.ipynb"]
+    said = capsys.readouterr().err
+    assert "RuntimeError: no such neuron" in said and len(said.splitlines()) < 6
+
+
+def test_wrong_input_ends_with_status_2_and_one_line(capsys):
+    assert chapters.main(["run", "08"]) == 2
+    assert capsys.readouterr().err.startswith("There is no chapter '08': use one of 01_dynamics")
+
+
+def executed_copy(chapter):
+    """What papermill makes of `chapter`: an injected cell, shifted counts, timings, paths."""
+    copy = nbformat.from_dict(chapter)
+    copy.metadata.papermill = {"input_path": "/home/me/x.ipynb", "duration": 1.0}
+    copy.cells.insert(
+        2, new_code_cell("# Parameters\nseeds = 2\n", id="new", metadata={"tags": ["injected-parameters"]})
+    )
+    for count, cell in enumerate((cell for cell in copy.cells if cell.cell_type == "code"), start=1):
+        cell.execution_count, cell.metadata.execution = count, {"iopub.execute_input": "2026-01-01T00:00:00Z"}
+    copy.cells[-1].outputs = [
+        new_output("stream", name="stderr", text="/home/me/lib.py: warning"),
+        new_output(
+            "execute_result", data={"text/plain": "42"}, execution_count=3, metadata={"needs": "nothing"}
+        ),
+    ]
+    return copy
+
+
+def test_publishing_takes_outputs_and_strips_the_run():
+    chapter = notebook("40 + 2")
+    merged = publishing.merge(chapter, executed_copy(notebook("40 + 2")), "01_dynamics")
+    assert [cell.id for cell in merged.cells] == [cell.id for cell in chapter.cells]
+    assert "papermill" not in merged.metadata
+    (result,) = merged.cells[-1].outputs
+    assert (result.data["text/plain"], result.execution_count, result.metadata) == ("42", 2, {})
+    assert [cell.execution_count for cell in merged.cells if cell.cell_type == "code"] == [1, 2]
+    assert "seeds = 2" in merged.cells[1].outputs[0].text
+    assert not any("execution" in cell.metadata for cell in merged.cells)
+    assert publishing.faults(merged, 1000) == []
+
+
+def test_publishing_refuses_a_copy_of_another_version():
+    with pytest.raises(ValueError, match="another version"):
+        publishing.merge(notebook("40 + 3"), executed_copy(notebook("40 + 2")), "01_dynamics")
+
+
+def test_publish_writes_good_chapters_and_leaves_faulty_ones(folder, results_in, capsys):
+    output = results_in / "quick" / "notebooks"
+    output.mkdir(parents=True)
+    copy = executed_copy(nbformat.read(folder / "01_dynamics.ipynb", as_version=4))
+    nbformat.write(copy, output / "01_dynamics.ipynb")
+    assert publishing.publish("quick", folder) == 0
+    assert (
+        nbformat.read(folder / "01_dynamics.ipynb", as_version=4).cells[-1].outputs[0].data["text/plain"]
+        == "42"
+    )
+    before = (folder / "01_dynamics.ipynb").read_bytes()
+    copy.cells[-1].outputs[1].data["text/plain"] = str(paths.ROOT / "data")
+    nbformat.write(copy, output / "01_dynamics.ipynb")
+    assert publishing.publish("quick", folder) == 1
+    assert (folder / "01_dynamics.ipynb").read_bytes() == before
+    assert "absolute path" in capsys.readouterr().err
+
+
+def broken(change):
+    made = notebook("1")
+    change(made)
+    return made
+
+
+def output(text):
+    return [new_output("stream", text=text)]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (
+            lambda n: n.cells[-1].update(outputs=[new_output("error", ename="E", evalue="", traceback=[])]),
+            "error output",
+        ),
+        (lambda n: n.cells[-1].update(outputs=output(f"in {paths.ROOT}/snnlib")), "absolute path"),
+        (lambda n: n.cells[-1].update(outputs=output(f"in {Path.home()}")), "absolute path"),
+        (lambda n: n.cells[-1].update(outputs=output("'/home/someone/data'")), "absolute path /home/someone"),
+        (lambda n: n.cells[-1].update(source="open('/tmp/x')"), "absolute path /tmp/x"),
+        (lambda n: n.cells[-1].update(source="x = 1\n" * 26), "has 26 lines"),
+        (lambda n: n.cells[1].metadata.update(tags=[]), "0 cells are tagged"),
+        (lambda n: n.cells.append(new_code_cell("2")), "no markdown cell before it"),
+        (lambda n: n.cells[-1].metadata.update(tags=["injected-parameters"]), "injected by papermill"),
+        (lambda n: n.metadata.update(papermill={}), "metadata tells of a run"),
+    ],
+)
+def test_check_finds_each_fault(change, fault):
+    found = publishing.faults(broken(change), 1000)
+    assert len(found) == 1 and fault in found[0], found
+
+
+def test_check_finds_a_large_file_and_passes_a_good_one():
+    assert publishing.faults(notebook("1"), 1000) == []
+    assert "MB" in publishing.faults(notebook("1"), 1_600_000)[0]
+
+
+def test_check_asks_for_outputs(folder, capsys):
+    publishing.check(None, folder)
+    assert "01_dynamics.ipynb: holds no outputs; run `make 01`" in capsys.readouterr().err
+    nbformat.write(broken(lambda n: n.cells[-1].update(outputs=output("3"))), folder / "01_dynamics.ipynb")
+    publishing.check(None, folder)
+    assert "01_dynamics" not in capsys.readouterr().err
+
+
+def test_links_and_pictures_are_no_paths():
+    made = notebook("1")
+    made.cells[0].source = "see https://example.org/home/page and notebooks/profiles, 1/2, /s"
+    made.cells[-1].outputs = [
+        new_output("display_data", data={"image/png": "aGk/home/xyz/abc", "text/plain": "<Figure>"})
+    ]
+    assert publishing.faults(made, 1000) == []
+
+
+def test_check_asks_for_every_artefact_of_the_ledger(folder, results_in, capsys):
+    missing = publishing.missing_artefacts("smoke")
+    figures, tables = (sum(map(len, table.values())) for table in (ledger.FIGURES, ledger.TABLES))
+    assert len(missing) == 3 * figures + 2 * tables
+    (results_in / "smoke" / "figures").mkdir(parents=True)
+    (results_in / "smoke" / "figures" / "mdn_fig4.png").touch()
+    assert len(publishing.missing_artefacts("smoke")) == len(missing) - 1
+    assert publishing.check("smoke", folder) == 1
+    said = capsys.readouterr()
+    assert "results/smoke/tables/mdn_table3.csv was not made" in said.err
+    assert re.search(rf"check: {len(ledger.CHAPTERS)} chapters, \d+ artefacts, \d+ faults", said.out)
+
+
+def test_a_dead_kernel_leaves_no_older_copy(folder, tmp_path, results_in):
+    nbformat.write(notebook("import os\nos._exit(1)"), folder / "01_dynamics.ipynb")
+    old = results_in / "smoke" / "notebooks" / "01_dynamics.ipynb"
+    stale = results_in / "smoke" / "figures" / "mdn_fig4.png"
+    for path in (old, stale):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("an earlier run")
+    assert chapters.run(["01_dynamics"], "smoke", {}, 1, folder) == 1
+    assert not old.exists() and not stale.exists()
+
+
+def test_negative_values_and_broken_yaml_are_refused(folder):
+    with pytest.raises(ValueError, match="'seeds' is -1; it must be 0 or more"):
+        parameters.check({"seeds": -1}, KNOWN, "test")
+    (folder / "profiles" / "smoke.yaml").write_text("01_dynamics:\n\tseeds: 2\n")
+    with pytest.raises(ValueError, match="smoke.yaml is not valid YAML"):
+        parameters.profile("smoke", folder)
+
+
+def test_generated_neurons_bring_their_chapter(monkeypatch, results_in):
+    plans = {"03_transfer": ({}, {"neuron_source": "generated"})}
+    made = run._with_generation(plans, "smoke", parameters.NOTEBOOKS)
+    assert list(made) == ["02_mdn_generation", "03_transfer"]
+    (results_in / "smoke" / "tables").mkdir(parents=True)
+    (results_in / "smoke" / "tables" / "mdn_table2.csv").touch()
+    assert list(run._with_generation(plans, "smoke", parameters.NOTEBOOKS)) == ["03_transfer"]

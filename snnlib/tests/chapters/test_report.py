@@ -1,0 +1,105 @@
+"""Report: every artefact is on the page, what is missing is said, stand-in data cannot be overlooked."""
+
+import re
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from snnlib.chapters import report
+from snnlib.results import artefacts, ledger
+from snnlib.tests.results.test_artefacts import record
+
+NAN = float("nan")
+
+
+@pytest.fixture
+def page(results_in):
+    """A report of one figure, one table with a stand-in, and one table that no ledger lists."""
+    artefacts.save_figure(plt.figure(figsize=(2, 1)), "mdn_fig4", "smoke", caption="Four <neurons> & a sine.")
+    frame = pd.DataFrame(
+        {
+            "task": ["mnist", "timit"],
+            "published": [98.5, NAN],
+            "ours": [91.25, 60.0],
+            "sd": [0.125, NAN],
+            "n": [3, 1],
+            "difference": [-7.25, NAN],
+            "data": ["MNIST (official, 600 + 100)", "Synthesised speech (stand-in, 60 + 10)"],
+        }
+    )
+    artefacts.save_table(
+        frame,
+        "mdn_table3",
+        "smoke",
+        caption="Accuracy.",
+        notes=["Best epoch."],
+        passport=[record(0), record(1, "stand-in", dataset="Synthesised speech")],
+    )
+    artefacts.save_table(frame, "protocols", "smoke", caption="More.", chapter="03_transfer")
+    report.write("smoke")
+    return (results_in / "smoke" / "report.html").read_text()
+
+
+STEMS = [stem for table in (ledger.FIGURES, ledger.TABLES) for chapter in table.values() for stem in chapter]
+
+
+def article(page, stem):
+    return re.search(rf'<article[^>]* id="{stem}">.*?</article>', page, re.S).group()
+
+
+def test_every_artefact_is_there_and_missing_ones_are_said(page):
+    for chapter in ledger.CHAPTERS:
+        for stem in (*ledger.FIGURES[chapter], *ledger.TABLES[chapter]):
+            assert ("Not made yet" in article(page, stem)) == (stem not in ("mdn_fig4", "mdn_table3"))
+            assert f'href="#{stem}"' in page
+    assert "2 of 3" not in page and f"3 of {len(STEMS) + 1}" in page
+    assert page.index('id="mdn_table4"') < page.index('id="protocols"') < page.index('id="04_plif_ablation"')
+
+
+def test_stand_ins_are_marked(page):
+    table = article(page, "mdn_table3")
+    assert '<span class="badge stand-in">stand-in</span>' in table
+    rows = re.findall(r"<tr>.*?</tr>", table)
+    assert ["dot stand-in" in row for row in rows] == [False, False, True]
+    assert "dot official" in rows[1]
+    assert "stand-in" not in article(page, "mdn_fig4")
+
+
+def test_numbers_beside_the_published_ones(page):
+    cells = re.findall(r'<td class="number[^"]*">(.*?)</td>', article(page, "mdn_table3"))
+    assert cells == ["98.50", "91.25", "0.12", "3", "−7.25", "–", "60.00", "–", "1", "–"]
+    assert "2 runs, seeds 0, 1" in article(page, "mdn_table3") and "5 s of training" in article(
+        page, "mdn_table3"
+    )
+
+
+def test_self_contained_and_escaped(page):
+    assert "Four &lt;neurons&gt; &amp; a sine." in article(page, "mdn_fig4")
+    assert re.findall(r'(?:src|href)="(?!data:image/|#)', page) == []
+    assert "http" not in re.sub(r"base64,[^\"]*", "", page)
+
+
+def test_an_empty_folder_gives_a_page_of_missing_artefacts(tmp_path):
+    page = report.build("smoke", tmp_path)
+    assert page.count("Not made yet") == len(STEMS)
+
+
+@pytest.mark.parametrize(
+    ("values", "decimals"),
+    [
+        ([1, 2], 0),
+        ([98.5, NAN], 1),
+        ([98.512345], 2),
+        ([0.060, -0.065], 3),
+        ([0.0001234], 5),
+        (["a"], None),
+        ([NAN], 0),
+    ],
+)
+def test_decimals(values, decimals):
+    assert report._decimals(pd.Series(values)) == decimals

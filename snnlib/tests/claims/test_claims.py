@@ -1,0 +1,325 @@
+"""The scoreboard: claims are complete data, rules decide as they say, gaps in the records are named."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+from snnlib import claims, datasets
+from snnlib.claims import measures, selection, sources, verdicts
+from snnlib.figures import claims as drawing
+from snnlib.neurons import PRESETS
+from snnlib.papers import published
+from snnlib.runs import grids
+
+
+def record(neuron, seed, accuracy, task="mnist", *, source="official", epochs=20, samples=0, **more):
+    """A run as far as the scoreboard reads it."""
+    paper, pooling, tau = ("plif", "max", 2.0) if "LIF" in neuron else ("mdn", "", 0.0)
+    config = {
+        "theta": PRESETS.get(neuron, ()),
+        "tau": tau,
+        "validation": 0.0,
+        "task_options": [],
+        "epochs": epochs,
+        "batch_size": 100,
+        "train_samples": samples,
+        "test_samples": 0,
+    }
+    found = {
+        "hash": f"{task}{neuron}{seed}{epochs}{more.get('options', '')}",
+        "config": config,
+        "paper": paper,
+        "task": task,
+        "neuron": neuron,
+        "network": "mlp-500",
+        "pooling": pooling,
+        "seed": seed,
+        "dataset": task,
+        "source": source,
+        "train_samples": samples or 60000,
+        "test_samples": 10000,
+        "accuracy_last": accuracy,
+        "accuracy_best": accuracy,
+        "curve": [],
+        "tau": [],
+        "theta": [],
+        "w_over_tau": [],
+    }
+    return found | {name: value for name, value in more.items() if name != "options"}
+
+
+def runs(values, task="mnist", **more):
+    """neuron -> accuracies, as records with seeds 0, 1, ..."""
+    return [
+        record(neuron, seed, accuracy, task, **more)
+        for neuron, accuracies in values.items()
+        for seed, accuracy in enumerate(accuracies)
+    ]
+
+
+def judge(records, *ids):
+    listed = claims.listed()
+    chosen = listed[listed.id.isin(ids)].reset_index(drop=True)
+    assert len(chosen) == len(ids)
+    return claims.scoreboard(records, chosen).set_index("id")
+
+
+# --- the list -----------------------------------------------------------------------------------------------
+
+
+def test_every_claim_is_complete():
+    listed, raw = claims.listed(), published.table("claims")
+    assert listed.id.is_unique and len(listed) >= 60
+    for name in claims.FIELDS:
+        if name not in ("arguments", "sesoi"):
+            assert (raw[name].str.strip() != "").all(), name
+    assert np.isfinite(raw.sesoi).all() and (raw.sesoi >= 0).all()
+    assert set(listed.paper) == {"mdn", "plif"} and set(listed.test) <= set(verdicts.RULES)
+    assert listed.statement.is_unique and listed.label.str.len().max() <= 46
+    for claim in listed.itertuples(index=False):
+        assert callable(claims.measure(claim)), claim.id
+        assert claim.rule.startswith(("Holds if", "Computed: holds if")), claim.id
+        if not claim.computed:
+            assert f"{claim.sesoi:g}" in claim.rule, claim.id
+
+
+def test_an_unknown_measure_is_named():
+    claim = claims.listed().assign(measure="guess").iloc[0]
+    with pytest.raises(ValueError, match="names the measure 'guess'"):
+        claims.measure(claim)
+
+
+def test_the_list_covers_what_was_promised():
+    ids = " ".join(claims.listed().id)
+    for wanted in (
+        "centres_mnist_ab centres_tidigits_cd fs_above_rs sds_above_wds "
+        "spatial_fashion_mnist spatial_nettalk spatial_cifar10 temporal_timit "
+        "similar_n_mnist narrowed_gap first_like_spatial first_below_temporal cap_first "
+        "mixed_mnist mixed_tidigits plif_lif_2_cifar10 plif_lif_16_cifar10 "
+        "collapse_cifar10 robust_cifar10 gather_cifar10 fc_tau_grows w_over_tau "
+        "pooling_cifar10 steps_4 weight_scales_v tau_scales_time encoder_poisson "
+        "encoder_latency"
+    ).split():
+        assert wanted in ids
+
+
+# --- rules --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("test", "values", "verdict"),
+    [
+        ("above", [3.0, 3.1, 2.9], "holds"),
+        ("above", [-3.0, -3.1, -2.9], "fails"),
+        ("above", [0.5, 0.51, 0.49], "fails"),  # real, but less than the smallest effect that counts
+        ("above", [9.0, -4.0, 2.0], "undecided"),
+        ("above", [3.0], "undecided"),
+        ("above", [3.0, 3.0, 3.0], "undecided"),  # a tie is no certainty
+        ("at_least", [0.0, 0.1, -0.1], "holds"),
+        ("at_least", [-3.0, -3.1, -2.9], "fails"),
+        ("similar", [0.1, 0.0, -0.1], "holds"),
+        ("similar", [3.0, 3.1, 2.9], "fails"),
+        ("similar", [-3.0, -3.1, -2.9], "fails"),
+        ("similar", [0.9, -0.5, 1.1], "undecided"),
+    ],
+)
+def test_rules(test, values, verdict):
+    effect = verdicts.over_seeds(dict(enumerate(values)))
+    p = verdicts.p_value(test, 1.0, effect)
+    assert verdicts.decide(test, 1.0, effect, p)[0] == verdict
+
+
+def test_counts_need_seeds_and_agreement():
+    def decide(values):
+        return verdicts.decide("count", 3, verdicts.over_seeds(dict(enumerate(values))), math.nan)[0]
+
+    assert decide([0, 0, 0]) == "holds"
+    assert decide([0, 1, 1, 2]) == "fails"
+    assert decide([0, 0, 1]) == decide([0, 0]) == "undecided"
+
+
+def test_computed_claims_need_no_seed():
+    effect = verdicts.exact(0.5)
+    assert effect.interval == (0.5, 0.5) and math.isnan(verdicts.p_value("above", 0, effect))
+    assert verdicts.decide("above", 0, effect, math.nan)[0] == "holds (computed)"
+    assert verdicts.decide("above", 0, verdicts.exact(0.0), math.nan)[0] == "fails (computed)"
+    assert verdicts.decide("similar", 0.1, effect, math.nan)[0] == "fails (computed)"
+
+
+def test_interval_and_p_are_student_t():
+    effect = verdicts.over_seeds({0: 1.0, 1: 2.0, 2: 3.0})
+    low, high = effect.interval  # t(0.975, 2) = 4.3027, s / sqrt(n) = 1 / sqrt(3)
+    assert (low, high) == pytest.approx((2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-3)
+    assert verdicts.p_value("above", 1.0, effect) == pytest.approx(0.0742, abs=1e-4)  # t = 2 sqrt(3)
+
+
+def test_welch():
+    effect = verdicts.unpaired({0: 1.0, 1: 2.0, 2: 3.0}, {0: 0.0, 1: 0.2})
+    assert effect.ours == pytest.approx(1.9) and effect.se == pytest.approx((1 / 3 + 0.01) ** 0.5)
+    assert 1 < effect.df < 3
+    assert math.isnan(verdicts.unpaired({0: 1.0}, {0: 0.0, 1: 0.2}).interval[0])
+
+
+def test_holm():
+    assert verdicts.holm([0.01, math.nan, 0.04, 0.03])[0] == pytest.approx(0.03)
+    adjusted = verdicts.holm([0.01, math.nan, 0.04, 0.03])
+    assert adjusted[2] == adjusted[3] == pytest.approx(0.06) and math.isnan(adjusted[1])
+    assert verdicts.holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+# --- records ------------------------------------------------------------------------------------------------
+
+STRONG = {
+    "2-FS": [98.6, 98.7, 98.5],
+    "2-RS": [98.2, 98.3, 98.2],
+    "2-SDS": [94.8, 94.9, 94.7],
+    "2-WDS": [95.2, 95.0, 95.0],
+}
+
+
+def test_holds_fails_and_missing():
+    board = judge(runs(STRONG), "spatial_mnist", "fs_above_rs", "temporal_timit")
+    row = board.loc["spatial_mnist"]
+    assert (row.verdict, row.n, row.scope) == ("holds", 3, "paper")
+    mean = {name: np.mean(values) for name, values in STRONG.items()}
+    assert row.ours == pytest.approx((mean["2-FS"] + mean["2-RS"] - mean["2-SDS"] - mean["2-WDS"]) / 2)
+    assert row.low < row.ours < row.high and row.published == pytest.approx(3.395)
+    assert row.p_holm >= row.p and row.difference == pytest.approx(row.ours - row.published)
+    missing = board.loc["temporal_timit"]
+    assert (missing.verdict, missing.reason, missing.n) == ("not testable here", "not recorded", 0)
+    swapped = dict(zip(STRONG, [*STRONG.values()][2:] + [*STRONG.values()][:2], strict=True))
+    assert judge(runs(swapped), "spatial_mnist").verdict.item() == "fails"
+    one = judge(runs({name: values[:1] for name, values in STRONG.items()}), "spatial_mnist").iloc[0]
+    assert (one.verdict, one.reason, one.n) == ("undecided", "one seed", 1) and math.isnan(one.low)
+
+
+def test_correction_counts_the_claims_that_are_tested():
+    alone = judge(runs(STRONG), "spatial_mnist").p_holm.item()
+    together = judge(runs(STRONG), "spatial_mnist", "fs_above_rs", "temporal_timit")
+    assert together.p_holm["spatial_mnist"] in (pytest.approx(alone), pytest.approx(2 * alone))
+    assert sorted(together.p_holm.dropna() / together.p.dropna())[-1] == pytest.approx(2)
+
+
+def test_a_stand_in_tests_nothing_but_is_shown():
+    row = judge(runs(STRONG, source="stand-in"), "spatial_mnist").iloc[0]
+    assert row.verdict == "not testable here" and row.reason == "stand-in data: mnist"
+    assert row.ours > 3 and math.isnan(row.p_holm)
+
+
+def test_absolute_accuracies_need_the_papers_budget():
+    full = [record("1st-order", seed, 99.0 + seed / 100) for seed in range(3)]
+    row = judge(full, "mdn_sota").iloc[0]
+    assert row.ours == pytest.approx(99.01 - 98.64)
+    # MNIST alone cannot prove what is said of four tasks, but it can refute it
+    assert row.verdict == "undecided" and "holds where it could be tested" in row.reason
+    assert judge(runs({"1st-order": [97.0, 97.1, 97.05]}), "mdn_sota").verdict.item() == "fails"
+    for task, neuron in (("fashion_mnist", "2-FS"), ("nettalk", "2-FS")):
+        full += runs({neuron: [99.0, 99.01, 99.02]}, task)
+    full += runs({"2-FS": [99.0, 99.01, 99.02]}, "cifar10", network="mlp-1500")
+    assert judge(full, "mdn_sota").verdict.item() == "holds"
+    short = judge(runs({"1st-order": [99.0, 99.1, 99.05]}, epochs=2), "mdn_sota").iloc[0]
+    assert short.verdict == "not testable here" and "less training" in short.reason
+
+
+def test_seeds_are_paired_and_budgets_are_not_mixed():
+    a, b = [98.0, 90.0, 70.0], [97.0, 89.1, 68.9]  # only pairs show that a is better by one
+    assert judge(runs({"2-FS": a, "2-RS": b}), "fs_above_rs").verdict.item() == "holds"
+    mixed = runs({"2-FS": a}) + runs({"2-RS": b}, epochs=2)
+    assert judge(mixed, "fs_above_rs").reason.item() == "not recorded"
+    both = runs({"2-FS": [1.0] * 4, "2-RS": [2.0] * 4}, epochs=2) + runs({"2-FS": a, "2-RS": b})
+    assert judge(both, "fs_above_rs").ours.item() == pytest.approx(1.0)  # the longer training counts
+    assert selection.seeds_of(runs({"2-FS": a, "2-RS": b[:2]}), "mnist", ["2-FS", "2-RS"]).keys() == {0, 1}
+
+
+def test_other_theta_and_options_are_other_neurons():
+    strange = runs({"2-FS": [98.0]})[0]
+    assert selection.matches(strange, "mnist", "2-FS")
+    assert not selection.matches(strange, "mnist", "2-RS")
+    assert not selection.matches(strange, "nettalk", "2-FS")
+    strange["config"]["theta"] = (0.1, 0.2, 0.3, 0.4)
+    assert not selection.matches(strange, "mnist", "2-FS")
+    whole = record("2-SDS", 0, 90.0, "tidigits")
+    whole["config"]["task_options"] = [["form", "spectrogram"]]
+    assert selection.matches(whole, "tidigits", "2-SDS/form:spectrogram")
+    assert not selection.matches(whole, "tidigits", "2-SDS")
+    few = record("PLIF", 0, 90.0, "fashion_mnist")
+    few["config"]["task_options"] = [["time_steps", 4]]
+    assert selection.matches(few, "fashion_mnist", "PLIF/2/max/time_steps:4")
+    assert not selection.matches(few, "fashion_mnist", "PLIF/2/max")
+
+
+def test_tasks_of_a_general_sentence_are_chosen_without_looking_at_results():
+    several = runs({"1st-order": [90.0, 91.0], "2-FS": [90.1, 91.3], "2-RS": [90.2, 91.2]})
+    single = runs({"1st-order": [10.0], "2-FS": [50.0], "2-RS": [50.0]}, "cifar10")
+    far = {"1st-order": [10.0, 11.0], "2-FS": [50.0, 50.0], "2-RS": [50.0, 50.0]}
+    made = runs(far, "nettalk", source="stand-in")
+    row = judge(several + single + made, "first_like_spatial").iloc[0]
+    assert row.n == 2 and abs(row.ours) < 1 and "without" in row.reason and "cifar10" in row.reason
+    assert judge(made, "first_like_spatial").verdict.item() == "not testable here"
+
+
+def test_time_constants():
+    taus = {2.0: [[2.0] * 4, [1.5, 1.6, 8.0, 3.0]], 16.0: [[16.0] * 4, [1.5, 1.6, 16.0, 3.0]]}
+    two, sixteen = (record("PLIF", 0, 90.0, "fashion_mnist", tau=taus[start]) for start in (2.0, 16.0))
+    sixteen["config"]["tau"] = 16.0
+    both = {"task": ["fashion_mnist"], "a": ["PLIF/2/max", "PLIF/16/max"]}
+    effect = measures.gathering([two, sixteen], both)
+    assert effect.ours == pytest.approx(1.0)  # the median layer met
+    grown = measures.growth([two], {"task": ["fashion_mnist"], "a": ["PLIF/2/max"]})
+    assert grown.ours == pytest.approx(2.0)  # from 2 to 8
+    assert measures.settling([two], {"task": ["fashion_mnist"], "a": ["PLIF/2/max"]}) is None
+
+
+def test_clusters_count_modes():
+    rng = np.random.default_rng(0)
+    points = np.concatenate([rng.normal(centre, 0.001, 40) for centre in (0.0, 0.5)])
+    theta = [{"epoch": 2, **{name: points.tolist() for name in ("theta_a", "theta_b", "theta_c", "theta_d")}}]
+    made = [record("learned", seed, 98.0, theta=theta) for seed in range(3)]
+    board = judge(made, "centres_mnist_ab")
+    assert board.ours.item() == 1 and board.verdict.item() == "fails"  # two modes, one claimed
+    assert "found 2, 2, 2 (epoch 2)" in board.reason.item()
+
+
+def test_papers_and_authors_go_through_the_same_measures():
+    board = claims.scoreboard([]).set_index("id")
+    assert board.published["collapse_cifar10"] == pytest.approx(93.03 - 47.50)
+    assert board.authors["collapse_cifar10"] == pytest.approx(45.53)
+    assert board.published["narrowed_gap"] == pytest.approx(3.395 - 0.465)
+    assert 0.9 < board.authors["gather_cifar10"] < 1 and math.isnan(board.published["gather_cifar10"])
+    assert board.published["mdn_sota"] == pytest.approx(0.05) and len(sources.authors()) >= 30
+    computed = board[board.verdict.str.contains("computed")]
+    assert len(computed) == 10 and (computed.low == computed.high).all()
+    assert set(computed[computed.verdict == "fails (computed)"].index) == {"linear_fs_rs", "encoder_poisson"}
+    rest = board.drop(computed.index)
+    assert rest.reason.str.startswith("not recorded").all() and (rest.verdict == "not testable here").all()
+
+
+def test_the_picture_shows_every_claim():
+    board = claims.scoreboard(runs(STRONG))
+    figure = drawing.claims(board)
+    labels = [text.get_text() for axis in figure.axes for text in axis.get_yticklabels()]
+    assert sorted(labels) == sorted(board.label)
+    symbols = [text.get_text() for axis in figure.axes for text in axis.texts]
+    wanted = [drawing.VERDICTS[drawing.kind(verdict)][1] for verdict in board.verdict]
+    assert sorted(symbols) == sorted(wanted)
+    plt.close(figure)
+
+
+# --- the grid -----------------------------------------------------------------------------------------------
+
+
+def test_fewer_steps_wait_for_the_option_of_the_data_set(monkeypatch):
+    plif = {"seeds": 1, "epochs": 1, "train_samples": 40, "test_samples": 20, "channels": 4, "features": 16}
+    entries = datasets.registry._ENTRIES
+    still = entries["fashion_mnist"]
+    plain = replace(
+        still, options={name: rule for name, rule in still.options.items() if name != "time_steps"}
+    )
+    monkeypatch.setitem(entries, "fashion_mnist", plain)
+    assert grids.fewer_steps([4, 2], **plif) == []
+    monkeypatch.setitem(entries, "fashion_mnist", replace(still, options={"time_steps": int}))
+    runs = grids.fewer_steps([4, 2], **plif)
+    assert [run.task_options for run in runs] == [(("time_steps", 4),), (("time_steps", 2),)]

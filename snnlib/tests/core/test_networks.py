@@ -1,0 +1,149 @@
+"""Layers, encodings and the two networks: shapes, parameter counts, and that time is treated as the papers
+say.
+"""
+
+import pytest
+import torch
+
+from snnlib import encoding, networks
+from snnlib.layers import TimeBatched, TimeSharedDropout, Voting, spike_average_pool, spike_max_pool
+from snnlib.neurons import LIF, PLIF, FirstOrder, SecondOrder
+from snnlib.papers import published
+
+INPUTS = {
+    "mnist": (1, 28, 28),
+    "fashion_mnist": (1, 28, 28),
+    "n_mnist": (2, 34, 34),
+    "cifar10": (3, 32, 32),
+    "cifar10_dvs": (2, 128, 128),
+    "dvs128_gesture": (2, 128, 128),
+}
+
+
+def by_hand(channels, convs, fc_in, fc, out, plifs):
+    """Weights of convs (with 2 BN numbers a map), two FC layers without bias, and one a per PLIF layer."""
+    ins = [channels] + [maps for maps in convs[:-1]]
+    return sum(9 * i * o + 2 * o for i, o in zip(ins, convs, strict=True)) + fc_in * fc + fc * out + plifs
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("mnist", by_hand(1, [128] * 2, 128 * 7 * 7, 2048, 100, 4)),
+        ("n_mnist", by_hand(2, [128] * 2, 128 * 8 * 8, 2048, 100, 4)),
+        ("cifar10", by_hand(3, [256] * 6, 256 * 8 * 8, 2048, 100, 8)),
+        ("cifar10_dvs", by_hand(2, [128] * 4, 128 * 8 * 8, 2048, 100, 6)),
+        ("dvs128_gesture", by_hand(2, [128] * 5, 128 * 4 * 4, 512, 110, 7)),
+    ],
+)
+def test_table_s1_parameter_counts(name, parameters):
+    with torch.device("meta"):
+        net = networks.conv_net(networks.TABLE_S1[name], INPUTS[name], lambda size: PLIF())
+        assert net(torch.empty(3, 2, *INPUTS[name])).shape == (3, 2, 11 if name == "dvs128_gesture" else 10)
+    assert sum(p.numel() for p in net.parameters()) == parameters
+
+
+def test_cifar10_has_one_dropout_and_the_others_two():
+    dropouts = {name: networks.expand(notation).count("DP") for name, notation in networks.TABLE_S1.items()}
+    assert dropouts == {
+        "mnist": 2,
+        "fashion_mnist": 2,
+        "n_mnist": 2,
+        "cifar10": 1,
+        "cifar10_dvs": 2,
+        "dvs128_gesture": 2,
+    }
+
+
+def test_mlp_is_table_1():
+    net = networks.mlp(784, 500, 10, lambda size: SecondOrder(neurons=size, learnable=True))
+    assert sum(p.numel() for p in net.parameters()) == 784 * 500 + 500 + 500 * 10 + 10 + 4 * 510
+    assert net(torch.rand(20, 3, 784)).shape == (20, 3, 10)
+    assert len(networks.neuron_layers(net)) == 2
+
+
+def test_notation_is_expanded_narrowed_and_refused():
+    assert networks.expand("{{c8k3s1-PLIF}*2-MPk2s2}*2-FC10") == [
+        "c8k3s1",
+        "PLIF",
+        "c8k3s1",
+        "PLIF",
+        "MPk2s2",
+    ] * 2 + ["FC10"]
+    narrow = networks.narrow(networks.TABLE_S1["mnist"], 8, 32)
+    assert narrow == "{c8k3s1-BN-PLIF-MPk2s2}*2-DP-FC32-PLIF-DP-FC100-PLIF-APk10s10"
+    assert networks.narrow(narrow, 0, 0) == narrow
+    assert "APk2s2" in networks.with_pooling(narrow, "average")
+    for wrong, sentence in [
+        ("c8k3s1-RELU", "Cannot read 'RELU'"),
+        ("c8k3s1-PLIF-FC10", "ends with synapses"),
+        ("FC12-PLIF-APk10s10", "voting layer"),
+        ("{c8k3s1-PLIF-MPk2s2}*5-FC10-PLIF-APk10s10", "too small"),
+    ]:
+        with pytest.raises(ValueError, match=sentence):
+            networks.conv_net(wrong, (1, 16, 16), lambda size: LIF())
+    with pytest.raises(ValueError, match="Unknown pooling"):
+        networks.with_pooling(narrow, "median")
+
+
+def test_a_still_is_computed_once_and_means_the_same():
+    calls = []
+    net = networks.conv_net(
+        networks.narrow(networks.TABLE_S1["mnist"], 4, 16), (1, 28, 28), lambda size: PLIF()
+    ).eval()
+    net[0][0].register_forward_hook(lambda _module, inputs, _out: calls.append(inputs[0].shape[0]))
+    still = encoding.direct(torch.randn(3, 1, 28, 28), 8)
+    repeated = still.contiguous()
+    torch.testing.assert_close(net(still), net(repeated), rtol=0, atol=1e-6)
+    assert calls == [3, 24]
+
+
+def test_dropout_holds_one_mask_per_sample_for_all_steps():
+    torch.manual_seed(0)
+    kept = TimeSharedDropout(0.5)(torch.ones(8, 50, 40))
+    assert torch.equal(kept, kept[:1].expand_as(kept))
+    assert set(kept.unique().tolist()) == {0.0, 2.0}
+    assert not torch.equal(kept[0, 0], kept[0, 1])
+    assert torch.equal(TimeSharedDropout(0.5).eval()(torch.ones(2, 3, 4)), torch.ones(2, 3, 4))
+
+
+def test_pooling_and_voting():
+    spikes = (torch.rand(4, 2, 3, 6, 6, generator=torch.Generator().manual_seed(0)) < 0.3).float()
+    windows = spikes.unfold(3, 2, 2).unfold(4, 2, 2).flatten(-2)
+    assert torch.equal(spike_max_pool(2, 2)(spikes), windows.amax(-1))
+    torch.testing.assert_close(spike_average_pool(2, 2)(spikes), windows.mean(-1))
+    votes = torch.arange(20.0).expand(2, 1, 20)
+    assert Voting(10)(votes)[0, 0].tolist() == [4.5, 14.5]
+
+
+def test_time_batched_equals_a_loop_over_time():
+    layer = TimeBatched(torch.nn.Linear(5, 3))
+    x_seq = torch.randn(7, 4, 5)
+    torch.testing.assert_close(layer(x_seq), torch.stack([layer[0](x) for x in x_seq]))
+
+
+def test_encodings():
+    x = torch.tensor([[0.0, 0.25, 0.8, 1.0]])
+    spikes = encoding.bernoulli(x, 4000, torch.Generator().manual_seed(0))
+    assert set(spikes.unique().tolist()) == {0.0, 1.0}
+    assert (spikes.mean(0) - x).abs().max() < 0.03
+    assert spikes[:, 0, 0].sum() == 0 and spikes[:, 0, 3].sum() == 4000
+    assert torch.equal(spikes, encoding.bernoulli(x, 4000, torch.Generator().manual_seed(0)))
+    counts = encoding.poisson(3 * x, 4000, torch.Generator().manual_seed(0))
+    assert (counts.mean(0) - 3 * x).abs().max() < 0.12 and counts.max() > 1
+    late = encoding.latency(x, 9)
+    assert late.sum(0).tolist() == [[1.0] * 4]
+    assert late.argmax(0).tolist() == [[8, 6, 1, 0]]
+    assert encoding.direct(x, 5).shape == (5, 1, 4) and encoding.direct(x, 5).stride(0) == 0
+
+
+def test_table_s1_is_the_published_one_as_corrected():
+    assert networks.TABLE_S1 == published.table("plif_tableS1").set_index("dataset")["corrected"].to_dict()
+
+
+def test_recorded_spikes():
+    net = networks.mlp(6, 5, 2, lambda size: FirstOrder())
+    with networks.recorded_spikes(net) as spikes:
+        net(torch.rand(3, 4, 6))
+    net(torch.rand(3, 4, 6))
+    assert [tuple(s.shape) for s in spikes] == [(3, 4, 5), (3, 4, 2)]

@@ -1,0 +1,72 @@
+"""Figures of chapter 01 draw what they are given: panels, curves, and a clear error for a bad variant."""
+
+import matplotlib
+
+matplotlib.use("agg")
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+from snnlib.figures import dynamics, phase, style
+from snnlib.neurons import LIF, FirstOrder, SecondOrder
+from snnlib.papers import theory
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def test_fig4_draws_six_neurons_and_lifts_a_missing_attractor():
+    current = theory.sine_stimulus(50, 25)
+    second = theory.simulate(SecondOrder(0.06, 0.219, -0.065, 0.003), current)
+    second["attractor"] = theory.fixed_points(current, second["U"])[0]
+    first = theory.simulate(FirstOrder(), current) | {"attractor": current / 0.8}
+    figure = dynamics.mdn_fig4(current, [second | {"title": "x"}] * 5 + [first | {"title": "1st-order"}])
+    assert len(figure.axes) == 6 and figure.axes[5].get_title(loc="left") == "1st-order"
+    labels = [line.get_label() for line in figure.axes[0].lines]
+    assert "recovery U" in labels and "recovery U" not in [line.get_label() for line in figure.axes[5].lines]
+    above = next(line for line in figure.axes[0].lines if "not real" in line.get_label()).get_ydata()
+    np.testing.assert_array_equal(np.isnan(above), ~np.isnan(second["attractor"]))
+
+
+def test_constant_and_pulse_figures_draw_every_curve():
+    curves = {key: theory.lif_response(1, 10, np.arange(30)) for key in dynamics.CURVE_COLOURS}
+    assert len(dynamics.plif_fig1(np.arange(30), curves).axes[1].lines) == 5
+    assert len(dynamics.plif_fig2(np.arange(30), curves, [5, 20]).axes[0].lines) == 5
+
+
+def test_fig3_marks_the_steps_that_fire():
+    x = np.array([0.8, 0.8, 1.6, 0.4, 2.4])
+    run = theory.simulate(LIF(2.0), x)
+    figure = dynamics.plif_fig3(x, run["V"], run["S"], run["V"] * (1 - run["S"]))
+    fired = next(line for line in figure.axes[1].lines if "fires" in line.get_label())
+    np.testing.assert_array_equal(fired.get_xdata(), np.flatnonzero(run["S"]))
+
+
+def test_encoders_and_phase_portraits_have_all_panels():
+    p = np.arange(1, 9) / 8
+    counted = ["poisson_mean", "poisson_sd", "learnable", "learnable_formula", "subtract"]
+    counts = dict.fromkeys(counted, 8 * p)
+    names = ["learnable", "learnable_formula", "latency", "latency_formula"]
+    firsts = dict.fromkeys(names, 8 * (1 - p))
+    rasters = dict.fromkeys(["Poisson", "learnable", "latency"], np.eye(8))
+    assert len(dynamics.plif_encoders(p, 8, rasters, counts, firsts).axes) == 6
+    current = np.linspace(-1, 1, 5)
+    run = {"V": p, "U": p, "S": p > 0.5}
+    portrait = {
+        "theta_b": 0.2, "constant": run | {"current": 0.6}, "sine": run | {"current": np.array([-1.0, 1.0])},
+        "orbit_current": current, "orbit_v": np.zeros((3, 5)), "equilibria": np.zeros((5, 2)),
+        "stable": current < 0,
+    }  # fmt: skip
+    assert len(phase.phase_portraits({"2-FS": portrait, "2-SDS": portrait}).axes) == 6
+
+
+def test_colours_are_distinct_and_named():
+    for palette in (style.NEURON_COLOURS, style.VARIANT_COLOURS):
+        assert len(set(palette.values())) == len(palette)
+    assert style.variant("PLIF", 2.0, "average") == "PLIF(2) average"
+    with pytest.raises(ValueError, match=r"LIF\(3\).*valid"):
+        style.variant("LIF", 3.0)

@@ -1,0 +1,72 @@
+"""Figures of chapter 03: what they draw from a table, what they leave out, and that they name the data."""
+
+import math
+
+import matplotlib
+import pytest
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt  # noqa: E402
+
+from snnlib.figures import transfer  # noqa: E402
+from snnlib.papers import published, theory
+from snnlib.results import tables
+
+TITLES = {task: task.upper() for tasks in transfer.TASKS.values() for task in tasks}
+
+
+@pytest.fixture
+def table():
+    """Table 3 with ours two points below it on two tasks, the rest not run."""
+    frame = tables.compare([], ["task", "neuron"], published=published.table("mdn_table3"))
+    ran = frame.task.isin(["mnist", "timit"])
+    frame.loc[ran, "ours"] = frame.published[ran] - 2
+    frame.loc[ran, "data"] = "Drawn digits, stand-in for MNIST (stand-in, 2,000 + 500)"
+    return frame
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def words(figure):
+    return " ".join(text.get_text() for text in figure.findobj(matplotlib.text.Text)).replace("\n", " ")
+
+
+def test_fig6_draws_ours_as_bars_published_as_diamonds_and_names_the_data(table):
+    figure = transfer.mdn_fig6(table, TITLES)
+    mnist, fashion = figure.axes[:2]
+    heights = [bar.get_height() for bar in mnist.patches]
+    assert heights == pytest.approx([98.67 - 2, 98.33 - 2, 94.87 - 2, 95.34 - 2])
+    assert all(math.isnan(bar.get_height()) for bar in fashion.patches)
+    diamonds = next(line for line in fashion.lines if line.get_marker() == "D")
+    assert list(diamonds.get_ydata()) == [90.50, 89.58, 85.37, 85.79]
+    assert "stand-in for MNIST" in mnist.get_xlabel().replace("\n", " ") and fashion.get_xlabel() == "not run"
+    assert mnist.get_ylim()[0] > 0  # cut, and marked as such
+    assert sum(line.get_transform() == mnist.transAxes for line in mnist.lines) == 2
+
+
+def test_fig7_averages_the_pairs(table):
+    means = transfer.group_means(table).set_index(["task", "group"])
+    assert means.ours["timit", "temporal"] == pytest.approx((91.22 + 91.98) / 2 - 2)
+    assert means.ours["timit", "1st-order"] == pytest.approx(76.39 - 2)
+    assert math.isnan(means.ours["cifar10", "spatial"]) and means.published["cifar10", "spatial"] > 50
+    text = words(transfer.mdn_fig7(table, TITLES))
+    assert "on Drawn digits, stand-in for MNIST" in text and "(not run)" in text
+
+
+def test_group_without_one_of_its_neurons_has_no_mean(table):
+    table.loc[(table.task == "mnist") & (table.neuron == "2-RS"), "ours"] = math.nan
+    assert math.isnan(transfer.group_means(table).set_index(["task", "group"]).ours["mnist", "spatial"])
+
+
+def test_fig8_places_a_neuron_at_its_mean_capability_and_says_what_is_missing(table):
+    cap = theory.capability(published.table("mdn_table3"))
+    figure = transfer.mdn_fig8(cap, cap.loc[["mnist"]])
+    points = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert len(points) == 5
+    spatial = cap.loc[["mnist", "fashion_mnist", "nettalk", "cifar10"], "1st-order"].mean()
+    assert points[0].get_xdata()[0] == pytest.approx(spatial)
+    assert "no temporal task" in words(figure)

@@ -1,0 +1,149 @@
+"""Tables from records: the arithmetic, the blanks, the order, and the refusals."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from snnlib.papers import published
+from snnlib.results import tables
+
+
+def record(task="mnist", neuron="2-FS", seed=0, accuracy=90.0, **changes):
+    """A record as execute.run returns it, reduced to what tables read."""
+    config = {"task": task, "neuron": neuron, "seed": seed, "epochs": 3, "tau": 0.0, "task_options": []}
+    config |= {name: changes.pop(name) for name in list(changes) if name in config}
+    made = {
+        "hash": f"{task}-{neuron}-{seed}-{config['tau']}-{config['task_options']}",
+        "config": config, "task": task, "neuron": neuron, "seed": seed, "network": "mlp-500", "pooling": "",
+        "dataset": "MNIST", "source": "official", "train_samples": 60000, "test_samples": 10000,
+        "accuracy_last": accuracy, "accuracy_best": accuracy + 1, "accuracy_validated": None, "tau": [[2.0]],
+    }
+    return made | changes
+
+
+def test_mean_sd_interval_and_difference():
+    runs = [record(seed=seed, accuracy=accuracy) for seed, accuracy in enumerate((97.0, 98.0, 99.0))]
+    row = tables.compare(runs, ["task", "neuron"], published=published.table("mdn_table3")).iloc[0]
+    assert (row.task, row.neuron, row.n) == ("mnist", "2-FS", 3)
+    assert (row.published, row.published_sd, row.ours) == (98.67, 0.05, 98.0)
+    assert row.sd == pytest.approx(1.0)
+    assert row.interval == pytest.approx(4.302653 / math.sqrt(3))  # Student's t, 2 degrees of freedom
+    assert row.difference == pytest.approx(98.0 - 98.67)
+    assert row.data == "MNIST (official, 60,000 + 10,000)" and row.budget == "3 epochs, 500 hidden"
+
+
+def test_one_seed_has_no_spread_and_a_missing_run_no_value():
+    table = tables.compare([record()], ["task", "neuron"], published=published.table("mdn_table3"))
+    assert len(table) == 35
+    assert table.sd.isna().all() and table.interval.isna().all()
+    assert table.n.tolist() == [1] + [0] * 34
+    assert table.ours.notna().sum() == 1 and table.difference.notna().sum() == 1
+    assert set(table.data[1:]) == {"not run"}
+    assert table.iloc[:1].to_csv(index=False).splitlines()[1].split(",")[5] == ""  # sd
+
+
+def test_rows_follow_the_published_table_then_the_records():
+    theirs = pd.DataFrame({"task": ["b", "a"], "neuron": ["x", "x"], "accuracy": [1.0, 2.0]})
+    runs = [record("z", "x"), record("a", "x"), record("a", "w"), record("b", "x")]
+    table = tables.compare(runs, ["task", "neuron"], published=theirs)
+    assert (table.task + table.neuron).tolist() == ["bx", "ax", "zx", "aw"]
+    assert table.published.isna().tolist() == [False, False, True, True]
+
+
+def test_keys_come_from_config_task_options_and_record():
+    runs = [record(), record(task_options=[["leak_free", True]], accuracy=80.0)]
+    table = tables.compare(runs, ["task", "leak_free", "source"])
+    assert table.leak_free.tolist() == ["", True] and table.ours.tolist() == [90.0, 80.0]
+    assert table.published.isna().all() and table.source.tolist() == ["official"] * 2
+
+
+def test_plif_tables_join_by_initial_tau_and_pooling():
+    runs = [record("cifar10", "PLIF", tau=2.0, pooling="average", accuracy=93.0),
+            record("cifar10", "PLIF", tau=16.0, pooling="max", accuracy=92.0)]
+    keys = ["task", "neuron", "tau", "pooling"]
+    table = tables.compare(runs, keys, published=published.table("plif_table5"))
+    ours = table[table.n > 0].reset_index(drop=True)
+    assert ours.tau.tolist() == [2.0, 16.0] and ours.pooling.tolist() == ["average", "max"]
+    assert ours.published.tolist()[0] == 93.30 and math.isnan(ours.published[1])
+
+
+def test_keys_that_mix_runs_are_refused_but_a_run_asked_for_twice_is_not():
+    one = record()
+    assert tables.compare([one, one], ["task"]).n.tolist() == [1]
+    with pytest.raises(ValueError, match="do not tell all runs apart"):
+        tables.compare([one, record(neuron="2-RS")], ["task"])
+
+
+def test_missing_value_and_wrong_published_table_are_named():
+    with pytest.raises(ValueError, match="has no 'accuracy_validated'"):
+        tables.compare([record()], ["task"], value="accuracy_validated")
+    with pytest.raises(ValueError, match="no column 'speed'"):
+        tables.compare([record()], ["task"], published=published.table("mdn_table3"), published_value="speed")
+    with pytest.raises(ValueError, match="several rows"):
+        tables.compare([record()], ["task"], published=published.table("mdn_table3"))
+    with pytest.raises(ValueError, match="none of the keys"):
+        tables.compare([record()], ["seed"], published=published.table("mdn_table3"))
+
+
+def test_contrast_pairs_seeds_and_reads_the_published_gap():
+    values = {"2-FS": (90, 92, 97), "2-RS": (92, 94, 99), "2-SDS": (88, 91), "2-WDS": (90, 93)}
+    runs = [record(neuron=name, seed=seed, accuracy=float(value))
+            for name, row in values.items() for seed, value in enumerate(row)]
+    table = tables.contrast(runs, ["task"], "neuron", ["2-FS", "2-RS"], ["2-SDS", "2-WDS"],
+                            published=published.table("mdn_table3"))
+    row = table.iloc[0]
+    assert row.n == 2  # the third seed has one side only
+    assert row.ours == pytest.approx(1.5) and row.sd == pytest.approx(math.sqrt(0.5))
+    assert row.published == pytest.approx((98.67 + 98.33 - 94.87 - 95.34) / 2)
+    assert row.low < row.ours < row.high and row.difference == pytest.approx(row.ours - row.published)
+
+
+def test_contrast_of_one_seed_has_no_interval_and_of_none_no_row():
+    runs = [record(), record(neuron="2-SDS", accuracy=85.0), record("timit", "2-FS")]
+    table = tables.contrast(runs, ["task"], "neuron", ["2-FS"], ["2-SDS"])
+    assert table.task.tolist() == ["mnist"] and table.ours.tolist() == [5.0]
+    assert table[["published", "sd", "low", "high", "p"]].isna().all(axis=None)
+
+
+def test_agreement_is_put_in_words():
+    nan = math.nan
+    rows = [(1, 2, 1, 3, 5), (1, -2, -3, -1, 5), (1, 2, -1, 5, 5), (1, 2, nan, nan, 1), (-1, 2, nan, nan, 1),
+            (nan, 2, 1, 3, 5), (1, 0, nan, nan, 1), (1, 2, nan, nan, 2), (0, 2, 1, 3, 5)]
+    assert tables.agreement(pd.DataFrame(rows, columns=["published", "ours", "low", "high", "n"])) == [
+        "same direction, interval excludes 0", "opposite direction, interval excludes 0",
+        "undecided, interval includes 0", "same direction, one seed", "opposite direction, one seed", "",
+        "no difference", "same direction, equal in all 2 seeds", "published: no difference"]
+
+
+def test_runs_that_by_does_not_tell_apart_are_refused():
+    runs = [record(hash="a", tau=2.0), record(hash="b", tau=16.0), record(hash="c", neuron="2-RS")]
+    with pytest.raises(ValueError, match="Two runs of neuron = 2-FS share a seed"):
+        tables.contrast(runs, ["task"], "neuron", ["2-FS"], ["2-RS"])
+
+
+def test_nothing_run_leaves_the_published_rows():
+    table = tables.compare([], ["task", "neuron"], published=published.table("mdn_table3"))
+    assert len(table) == 35 and table.ours.isna().all() and set(table.n) == {0}
+    assert tables.shown(table).ours.eq("").all()
+    assert tables.wide(table, "task", "neuron").eq("").all(axis=None)
+    assert tables.contrast([], ["task"], "neuron", ["2-FS"], ["2-RS"]).empty
+    assert tables.compare([], ["task"]).empty
+
+
+def test_labels_say_what_was_used():
+    runs = [record(), record(seed=1, dataset="Handwritten digits, stand-in for MNIST", source="stand-in",
+                             train_samples=100, test_samples=50, epochs=1)]
+    assert tables.data_label(runs).endswith("; Handwritten digits, stand-in for MNIST (stand-in, 100 + 50)")
+    assert tables.budget(runs) == "3 epochs, 500 hidden; 1 epoch, 500 hidden"
+    notation = "{c16k3s1-BN-PLIF-MPk2s2}*2-DP-FC64-PLIF-DP-FC100-PLIF-APk10s10"
+    assert tables.network_size(notation) == "16 channels, FC 64-100"
+
+
+def test_views_for_readers():
+    runs = [record(accuracy=90.0), record(seed=1, accuracy=92.0), record("timit", "2-RS")]
+    table = tables.compare(runs, ["task", "neuron"])
+    square = tables.wide(table, "task", "neuron")
+    assert square.loc["mnist", "2-FS"] == "91.00 ± 1.41" and square.loc["timit", "2-RS"] == "90.00"
+    assert square.loc["mnist", "2-RS"] == ""
+    assert tables.shown(table).sd.tolist() == ["1.41", ""]

@@ -1,0 +1,250 @@
+"""Runs are values: hashed, recorded once, resumed, read back by any chapter, the same over one or two
+processes.
+"""
+
+import dataclasses
+import json
+import pickle
+
+import pytest
+import torch
+
+from snnlib import datasets, neurons, training
+from snnlib.neurons import PRESETS
+from snnlib.runs import execute, jobs, plan
+from snnlib.runs.config import CODE_BERNOULLI, Run, beyond, from_config
+from snnlib.tests.runs.samples import BASE, PLIF
+
+pytestmark = pytest.mark.usefixtures("small_world")
+
+
+def test_every_field_changes_the_hash():
+    changed = {
+        "paper": "plif",
+        "task": "mnist",
+        "data": "official:ab",
+        "network": "mlp-13",
+        "neuron": "2-FS",
+        "seed": 1,
+        "epochs": 3,
+        "batch_size": 21,
+        "learning_rate": 2e-2,
+        "time_steps": 7,
+        "schedule": "cosine64",
+        "theta": (1.0, 2.0, 3.0, 4.0),
+        "theta_learning_rate": 1.0,
+        "tau": 2.0,
+        "train_samples": 61,
+        "test_samples": 41,
+        "validation": 0.15,
+        "task_options": (("split", "speaker"),),
+        "code": CODE_BERNOULLI + 1,
+        "loss": "cross-entropy",
+        "augmentation": "crop_flip",
+    }
+    assert set(changed) == {field.name for field in dataclasses.fields(Run)}
+    hashes = {dataclasses.replace(BASE, **{name: value}).hash for name, value in changed.items()}
+    assert len(hashes) == len(changed) and BASE.hash not in hashes
+    assert dataclasses.replace(BASE).hash == BASE.hash
+
+
+def test_what_goes_beyond_the_papers_is_named_and_else_left_out_of_the_config():
+    assert "loss" not in BASE.config and beyond(BASE.config) == ()
+    tuned = dict(neuron="learned", theta=PRESETS["2-FS"], schedule="cosine2", loss="cross-entropy")
+    further = dataclasses.replace(BASE, **tuned)
+    assert beyond(further.config) == ("cosine cycle", "theta fine-tuned", "cross-entropy")
+    assert further.title.endswith("cross-entropy seed 0")
+    assert from_config(json.loads(json.dumps(further.config))) == further
+    assert beyond(PLIF.config) == ()
+
+
+def test_runs_beyond_the_papers_train(results_in):
+    cycle = dataclasses.replace(BASE, schedule="cosine2", loss="cross-entropy")
+    flipped = dataclasses.replace(PLIF, epochs=1, augmentation="crop_flip")
+    records = execute.run([cycle, flipped], "test", workers=1, progress=False)
+    losses = [record["curve"][1]["train_loss"] for record in records]
+    assert losses[0] > 1 > losses[1]  # ln 4 at first; a squared error of rates is below 1
+    assert jobs.task_of(flipped).augmentation == "crop_flip" != jobs.task_of(PLIF).augmentation
+
+
+def test_records_are_written_once_and_read_in_order(results_in, monkeypatch):
+    runs = [dataclasses.replace(BASE, seed=seed) for seed in (1, 0)]
+    records = execute.run([*runs, runs[0]], "test", workers=1, progress=False)
+    assert [record["seed"] for record in records] == [1, 0, 1]
+    first = records[0]
+    assert first["dataset"] == "Bright quarters" and first["source"] == "stand-in"
+    assert first["train_samples"] == 60 and first["test_samples"] == 40
+    assert first["accuracy_best"] == max(epoch["test_accuracy"] for epoch in first["curve"][1:])
+    assert (
+        first["accuracy_last"] == first["curve"][-1]["test_accuracy"] and first["accuracy_validated"] is None
+    )
+    assert len(first["spike_rates"]) == 2 and first["seconds"] > 0 and first["checksum"] and first["commit"]
+    assert not list((results_in / "test" / "runs").glob("*.ckpt"))
+    assert not list((results_in / "test" / "runs").glob("*.partial.json"))
+    monkeypatch.setattr(jobs, "train_one", lambda *_: pytest.fail("a finished run was trained again"))
+    assert execute.run(runs, "test", workers=1) == records[:2]
+
+
+def test_two_processes_give_the_numbers_of_one(results_in):
+    """Also: what a fresh process needs is in the run itself (the data set here is registered by the tests
+    alone).
+    """
+    runs = [
+        dataclasses.replace(
+            BASE,
+            task="mnist",
+            data=datasets.identify("mnist", source="stand-in"),
+            seed=seed,
+            train_samples=40,
+            test_samples=40,
+            epochs=1,
+            task_options=(("source", "stand-in"),),
+        )
+        for seed in (0, 1)
+    ]
+    one = execute.run(runs, "one", workers=1, progress=False)
+    two = execute.run(runs, "two", workers=2, progress=False)
+    for a, b in zip(one, two, strict=True):
+        assert [epoch["train_loss"] for epoch in a["curve"]] == [epoch["train_loss"] for epoch in b["curve"]]
+        assert a["accuracy_last"] == b["accuracy_last"] and a["checksum"] == b["checksum"]
+
+
+def test_missing_runs_without_training_are_left_out_and_counted(results_in, capsys):
+    (record,) = execute.run([BASE], "test", workers=1, progress=False)
+    other = dataclasses.replace(BASE, seed=1)
+    assert execute.run([other, BASE], "test", train=False) == [record]
+    assert "1 of 2 runs are not recorded for profile 'test' and left out" in capsys.readouterr().out
+
+
+def test_data_that_changed_since_the_plan_are_refused(results_in):
+    stale = dataclasses.replace(BASE, data="official:0123456789ab:1")
+    with pytest.raises(ValueError, match="The data of quarters have changed since the run was planned"):
+        execute.run([stale], "test", workers=1, progress=False)
+
+
+def test_a_damaged_record_says_what_to_do(results_in):
+    store = results_in / "test" / "runs"
+    store.mkdir(parents=True)
+    (store / f"{BASE.hash}.json").write_text("{half a rec")
+    with pytest.raises(ValueError, match="is damaged.*delete it"):
+        execute.run([BASE], "test")
+
+
+def test_an_interrupted_run_goes_on(results_in, monkeypatch):
+    store = results_in / "test" / "runs"
+    real = jobs._record
+    monkeypatch.setattr(jobs, "_record", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        jobs.train_one(BASE, store)
+    assert (store / f"{BASE.hash}.ckpt").exists() and not (store / f"{BASE.hash}.json").exists()
+    left = plan.plan([BASE], "test")
+    assert left.epochs_done.tolist() == [2] and not left.recorded.any()
+    monkeypatch.setattr(jobs, "_record", real)
+    monkeypatch.setattr(training, "_train_epoch", lambda *_: pytest.fail("an epoch was trained again"))
+    assert execute.run([BASE], "test", workers=1, progress=False)[0]["accuracy_last"] >= 0
+
+
+def test_the_speed_of_a_plan_is_measured(results_in):
+    assert plan.speed("test")[1].startswith(("a rule of thumb", "the reference runs"))
+    (record,) = execute.run([BASE], "test", workers=1, progress=False)
+    slow = record | {"seconds": 1000.0}
+    (results_in / "test" / "runs" / f"{BASE.hash}.json").write_text(json.dumps(slow))
+    ratio, basis = plan.speed("test")
+    assert basis == "this profile's finished runs" and set(ratio) == {"mdn"}
+    other = dataclasses.replace(BASE, seed=1)
+    assert plan.plan([other], "test").seconds[0] == pytest.approx(1000)
+
+
+def test_plan_before_and_after(results_in):
+    runs = [BASE, dataclasses.replace(BASE, seed=1), BASE]
+    before = plan.plan(runs, "test")
+    assert len(before) == 2 and not before.recorded.any() and (before.seconds > 0).all()
+    execute.run(runs[:1], "test", workers=1, progress=False)
+    after = plan.plan(runs, "test").set_index("hash")
+    assert after.recorded[BASE.hash] and after.seconds[BASE.hash] == 0 and after.recorded.sum() == 1
+
+
+def test_seed_0_keeps_its_weights(results_in):
+    (record,) = execute.run([PLIF], "test", workers=1, progress=False)
+    assert len(record["tau"]) == 3 and len(record["tau"][0]) == 3 and len(record["w_over_tau"]) == 3
+    assert record["pooling"] == "max"
+    block = execute.trained(PLIF, "test")
+    assert block[1].tau.item() == pytest.approx(record["tau"][-1][0], rel=1e-5)
+    assert block(torch.rand(4, 2, 1, 8, 8)).shape == (4, 2, 4, 8, 8)
+    (results_in / "test" / "runs" / f"{PLIF.hash}.pt").unlink()
+    with pytest.raises(FileNotFoundError, match="delete"):
+        execute.trained(PLIF, "test")
+
+
+def test_mdn_runs_keep_the_whole_network_of_seed_0(results_in):
+    runs = [dataclasses.replace(BASE, seed=seed) for seed in (0, 1)]
+    records = execute.run(runs, "test", workers=1, progress=False)
+    network, task = execute.trained(runs[0], "test"), jobs.task_of(runs[0])
+    again = training.evaluate(network, task, task.test_x, task.test_y, 0, 20)[0]
+    assert again == records[0]["accuracy_last"]
+    with pytest.raises(FileNotFoundError, match="seed 0 only"):
+        execute.trained(runs[1], "test")
+
+
+def test_validation_picks_the_reported_epoch(results_in):
+    (record,) = execute.run(
+        [dataclasses.replace(BASE, validation=0.15, epochs=4)], "test", workers=1, progress=False
+    )
+    best = max(record["curve"][1:], key=lambda epoch: epoch["validation_accuracy"])
+    assert record["accuracy_validated"] == best["test_accuracy"]
+
+
+def test_neuron_factory_and_bad_runs():
+    def made(**changes):
+        return jobs.neuron_factory(dataclasses.replace(BASE, **changes))(7)
+
+    assert isinstance(made(), neurons.FirstOrder)
+    assert made(neuron="2-FS", theta=neurons.PRESETS["2-FS"]).theta_a.item() == pytest.approx(0.06)
+    learned = made(neuron="learned", theta=(0.02, 0.2, 0.0, 0.08))
+    assert learned.theta_d.shape == (7,) and learned.theta_d.requires_grad
+    assert made(neuron="LIF", tau=16.0).tau == 16.0 and made(
+        neuron="PLIF", tau=16.0
+    ).tau.item() == pytest.approx(16)
+    mixed = made(neuron="mixed", theta=(*neurons.PRESETS["2-FS"], *neurons.PRESETS["2-SDS"]))
+    for theta, (even, odd) in zip(
+        mixed.thetas, zip(neurons.PRESETS["2-FS"], neurons.PRESETS["2-SDS"], strict=True), strict=True
+    ):
+        assert theta.tolist() == pytest.approx([even, odd, even, odd, even, odd, even])
+        assert not theta.requires_grad
+    with pytest.raises(ValueError, match="takes the theta of two kinds, 8 values, and got 4"):
+        made(neuron="mixed", theta=neurons.PRESETS["2-FS"])
+    with pytest.raises(ValueError, match="Unknown neuron 'HH'"):
+        made(neuron="HH")
+    with pytest.raises(ValueError, match="at least one epoch"):
+        dataclasses.replace(BASE, epochs=0)
+
+
+def test_damaged_leftovers_do_not_stop_a_plan_or_a_run(results_in):
+    store = results_in / "test" / "runs"
+    store.mkdir(parents=True)
+    (store / f"{BASE.hash}.partial.json").write_text("")
+    (store / "0123456789abcdef.json").write_text("{half")
+    (store / f".{BASE.hash}.json.k2x9.json").write_text("")
+    (store / f"{BASE.hash}.ckpt").write_bytes(b"")
+    assert len(plan.plan([BASE], "test")) == 1
+    with pytest.warns(UserWarning, match="its run starts afresh"):
+        (record,) = execute.run([BASE], "test", workers=1, progress=False)
+    assert len(record["curve"]) == 3
+
+
+def test_a_diverged_run_is_recorded_with_null_for_what_is_not_finite(results_in):
+    wild = dataclasses.replace(BASE, neuron="learned", theta=(0.02, 0.2, 0.0, 0.08), theta_learning_rate=1e30)
+    (record,) = execute.run([wild], "test", workers=1, progress=False)
+    assert None in record["theta"][-1]["theta_a"]
+
+
+def test_errors_of_the_data_come_back_whole_from_a_worker():
+    error = datasets.SourceError("some.gz", "a whole file", "Fetch it again.")
+    assert str(pickle.loads(pickle.dumps(error))) == "some.gz: expected a whole file. Fetch it again."
+
+
+def test_processes_are_as_asked_one_per_core_or_one_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(execute.joblib, "cpu_count", lambda: 6)
+    assert (execute.processes(0), execute.processes(2)) == (6, 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert (execute.processes(0), execute.processes(2)) == (1, 1)
