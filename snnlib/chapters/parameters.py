@@ -206,7 +206,6 @@ def _check_together(chapter: str, values: dict) -> None:
             raise ValueError(f"{chapter}: {name} is {values[name]}; choose one or more of {choice}.")
 
 
-
 def from_text(text: str, known: Parameter | None):
     """The value of `-p name text`: text for a str parameter, else a Python literal (here 1e-3 is a float)."""
     if known is not None and known.type == "str":

@@ -288,6 +288,4 @@ def write(profile: str) -> Path:
     if not root.exists():
         raise FileNotFoundError(f"There are no results in {root}; run `make all PROFILE={profile}`.")
     text = build(profile, root)
-    return files.write_atomically(
-        root / "report.html", lambda path: path.write_text(text, encoding="utf-8")
-    )
+    return files.write_atomically(root / "report.html", lambda path: path.write_text(text, encoding="utf-8"))

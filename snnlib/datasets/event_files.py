@@ -49,24 +49,50 @@ class Recordings:
         return getattr(tonic.datasets, self.tonic)
 
 
-SETS = {r.name: r for r in (
-    Recordings(
-        "n_mnist", "N-MNIST", "NMNIST", sensor=34, classes=10, plif_steps=10,
-        patterns=("Train/*/*.bin", "Test/*/*.bin"), complete=(60_000, 10_000),
-        archives=(("train.zip", "train_md5"), ("test.zip", "test_md5")),
-        licence="not stated with the files; published for research (Orchard, Jayawant, Cohen, Thakor 2015)"),
-    Recordings(
-        "cifar10_dvs", "CIFAR10-DVS", "CIFAR10DVS", sensor=128, classes=10, plif_steps=20,
-        patterns=("*/*.aedat4",), complete=(10_000,), archives=(("CIFAR10DVS.zip", "file_md5"),),
-        licence="CC BY 4.0 (Li, Liu, Ji, Li, Shi 2017)",
-        note="The first 90 % of each class train, the last 10 % test."),
-    Recordings(
-        "dvs128_gesture", "DVS128 Gesture", "DVSGesture", sensor=128, classes=11, plif_steps=20,
-        patterns=("ibmGestureTrain/*/*.npy", "ibmGestureTest/*/*.npy"), complete=(1_077, 264),
-        archives=(("ibmGestureTrain.tar.gz", "train_md5"), ("ibmGestureTest.tar.gz", "test_md5")),
-        licence="CC BY 4.0 (Amir et al. 2017)",
-        note="Official split by person; cut and rounded to ms by tonic's authors."),
-)}
+SETS = {
+    r.name: r
+    for r in (
+        Recordings(
+            "n_mnist",
+            "N-MNIST",
+            "NMNIST",
+            sensor=34,
+            classes=10,
+            plif_steps=10,
+            patterns=("Train/*/*.bin", "Test/*/*.bin"),
+            complete=(60_000, 10_000),
+            archives=(("train.zip", "train_md5"), ("test.zip", "test_md5")),
+            licence="not stated with the files; published for research "
+            "(Orchard, Jayawant, Cohen, Thakor 2015)",
+        ),
+        Recordings(
+            "cifar10_dvs",
+            "CIFAR10-DVS",
+            "CIFAR10DVS",
+            sensor=128,
+            classes=10,
+            plif_steps=20,
+            patterns=("*/*.aedat4",),
+            complete=(10_000,),
+            archives=(("CIFAR10DVS.zip", "file_md5"),),
+            licence="CC BY 4.0 (Li, Liu, Ji, Li, Shi 2017)",
+            note="The first 90 % of each class train, the last 10 % test.",
+        ),
+        Recordings(
+            "dvs128_gesture",
+            "DVS128 Gesture",
+            "DVSGesture",
+            sensor=128,
+            classes=11,
+            plif_steps=20,
+            patterns=("ibmGestureTrain/*/*.npy", "ibmGestureTest/*/*.npy"),
+            complete=(1_077, 264),
+            archives=(("ibmGestureTrain.tar.gz", "train_md5"), ("ibmGestureTest.tar.gz", "test_md5")),
+            licence="CC BY 4.0 (Amir et al. 2017)",
+            note="Official split by person; cut and rounded to ms by tonic's authors.",
+        ),
+    )
+}
 
 
 def locate(r: Recordings) -> Located | None:
@@ -92,8 +118,9 @@ def locate(r: Recordings) -> Located | None:
         if found == [getattr(r.tonic_class, attribute) for _, attribute in r.archives]:
             note = f"The archives have the official MD5. {r.note}".strip()
             fingerprint = hashlib.sha256("".join(found).encode()).hexdigest()
-            return Located(r.title, "official", note, r.licence, fingerprint,
-                           files_checksum="md5:" + "+".join(found))
+            return Located(
+                r.title, "official", note, r.licence, fingerprint, files_checksum="md5:" + "+".join(found)
+            )
         note = "All recordings by count, but the MD5 of the archives differ from the official ones."
     elif counts == r.complete:
         note = "All recordings by count, not compared with the official archives, which are not beside them."

@@ -110,8 +110,11 @@ def stored_frames(key: dict, view: View, recording: Callable[[int], np.ndarray],
                 total += int(frames.sum())
             yield as_bytes(frames, view)
         if clipped:
-            warnings.warn(f"{key['what']}: {clipped:,} of {total:,} events are above the 255 that one pixel "
-                          "can count in one step, and are left out", stacklevel=2)
+            warnings.warn(
+                f"{key['what']}: {clipped:,} of {total:,} events are above the 255 that one pixel "
+                "can count in one step, and are left out",
+                stacklevel=2,
+            )
 
     def write(temporary: Path) -> None:
         # Plain writes: a full disk is then an error that can be caught, which it is not for a memory map.

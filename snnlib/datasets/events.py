@@ -20,8 +20,10 @@ from .registry import Entry, Located, Source, Split, register
 __all__ = ["SETS", "fetch_events", "view_of"]
 
 # What the simulated camera looks at: the data set with the images, and how they move.
-IMAGES = {"n_mnist": ("mnist", (28, 28), standins_events.saccade_recording, "three saccades"),
-          "cifar10_dvs": ("cifar10", (3, 32, 32), standins_events.loop_recording, "a closed loop, twice,")}
+IMAGES = {
+    "n_mnist": ("mnist", (28, 28), standins_events.saccade_recording, "three saccades"),
+    "cifar10_dvs": ("cifar10", (3, 32, 32), standins_events.loop_recording, "a closed loop, twice,"),
+}
 POOL = {"train": 2_000, "test": 500}  # so many images at most
 SMALL_CAMERA = 64  # pixels a side: simulated in place of 128 if the frames are no larger, in half the time
 
@@ -70,8 +72,13 @@ def _standin(r: Recordings) -> Source:
             dataset, licence, made_of = "Simulated moving arms", "MIT (this project)", ""
             note = "Simulated: 29 stick figures make the eleven gestures; 23 of them train, 6 others test."
         versions = f"{r.name} {made_of} {event_frames.VERSION} {standins_events.VERSION}"
-        return Located(f"{dataset}, stand-in for {r.title}", "stand-in", note, licence,
-                       hashlib.sha256(versions.encode()).hexdigest())
+        return Located(
+            f"{dataset}, stand-in for {r.title}",
+            "stand-in",
+            note,
+            licence,
+            hashlib.sha256(versions.encode()).hexdigest(),
+        )
 
     def read(located, paper, options):
         view = view_of(r, paper, options)
@@ -80,8 +87,10 @@ def _standin(r: Recordings) -> Source:
         if r.name in IMAGES:
             name, shape, simulate, _ = IMAGES[r.name]
             base = registry.load(name, paper, **POOL, source=options["source"])
-            parts = [(x.reshape(-1, *shape).numpy(), y)
-                     for x, y in ((base.train_x, base.train_y), (base.test_x, base.test_y))]
+            parts = [
+                (x.reshape(-1, *shape).numpy(), y)
+                for x, y in ((base.train_x, base.train_y), (base.test_x, base.test_y))
+            ]
         else:
             simulate = standins_events.gesture_recording
             rows = [standins_events.gesture_catalogue(train) for train in (True, False)]
@@ -107,5 +116,13 @@ def _task_fields(r: Recordings):
 
 
 for _r in SETS.values():
-    register(Entry(_r.name, _r.title, ("mdn", "plif") if _r.name == "n_mnist" else ("plif",),
-                   (_recordings(_r), _standin(_r)), _task_fields(_r), {"resolution": int, "time_steps": int}))
+    register(
+        Entry(
+            _r.name,
+            _r.title,
+            ("mdn", "plif") if _r.name == "n_mnist" else ("plif",),
+            (_recordings(_r), _standin(_r)),
+            _task_fields(_r),
+            {"resolution": int, "time_steps": int},
+        )
+    )

@@ -117,9 +117,7 @@ def _corpus(find, feature, split, describe) -> Source:
         if found is None:
             return None
         folder, clips = found
-        return Located(
-            *describe(len(clips)), _fingerprint(folder, clips), payload=clips
-        )
+        return Located(*describe(len(clips)), _fingerprint(folder, clips), payload=clips)
 
     def read(located, paper, options):
         def make():

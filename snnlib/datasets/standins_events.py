@@ -19,9 +19,19 @@ import numpy as np
 EVENT = np.dtype([("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", bool)])  # tonic.io.events_struct
 SEED = 20210
 VERSION = 1  # raise it when recordings change
-GESTURES = ("hand clapping", "right hand wave", "left hand wave", "right arm clockwise",
-            "right arm counter-clockwise", "left arm clockwise", "left arm counter-clockwise", "arm roll",
-            "air drums", "air guitar", "other gestures")
+GESTURES = (
+    "hand clapping",
+    "right hand wave",
+    "left hand wave",
+    "right arm clockwise",
+    "right arm counter-clockwise",
+    "left arm clockwise",
+    "left arm counter-clockwise",
+    "arm roll",
+    "air drums",
+    "air guitar",
+    "other gestures",
+)
 TRAIN_PEOPLE, TEST_PEOPLE = range(23), range(23, 29)  # the real set has 29 people, the last 6 for testing
 # Head, chest and belly of the stick figure as soft disks: x, y (from the neck), width, in upper-arm lengths.
 BODY = np.array([(0, -0.6, 0.28), (-0.25, 0.4, 0.3), (0.25, 0.4, 0.3), (-0.2, 1.1, 0.3), (0.2, 1.1, 0.3)])
@@ -29,8 +39,14 @@ TRUNK = len(BODY)
 REPETITIONS = 5  # recordings of each gesture by each person: 1,265 + 330 in all
 
 
-def camera(log_intensity: np.ndarray, times_us: np.ndarray, rng: np.random.Generator, threshold: float = 0.25,
-           spread: float = 0.1, noise_hz: float = 1.0) -> np.ndarray:
+def camera(
+    log_intensity: np.ndarray,
+    times_us: np.ndarray,
+    rng: np.random.Generator,
+    threshold: float = 0.25,
+    spread: float = 0.1,
+    noise_hz: float = 1.0,
+) -> np.ndarray:
     """Events of a sensor that sees ``log_intensity`` ``[K, H, W]`` at the K ``times_us`` (microseconds).
 
     Each pixel remembers the log intensity of its last event and fires ON (OFF) each time the light has gone
@@ -62,8 +78,13 @@ def camera(log_intensity: np.ndarray, times_us: np.ndarray, rng: np.random.Gener
             at = times[step - 1] + part * (times[step] - times[step - 1])
             found.append((pixels, at.astype(np.int64), np.full(len(pixels), polarity)))
     noise = rng.poisson(noise_hz * (times[-1] - times[0]) * 1e-6 * height * width)
-    found.append((rng.integers(height * width, size=noise),
-                  rng.integers(int(times[0]), int(times[-1]) + 1, size=noise), rng.integers(2, size=noise)))
+    found.append(
+        (
+            rng.integers(height * width, size=noise),
+            rng.integers(int(times[0]), int(times[-1]) + 1, size=noise),
+            rng.integers(2, size=noise),
+        )
+    )
     pixels, at, polarity = (np.concatenate(parts) for parts in zip(*found, strict=True))
     order = np.argsort(at, kind="stable")
     events = np.empty(len(order), EVENT)

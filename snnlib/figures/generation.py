@@ -30,14 +30,21 @@ def mdn_fig1(image, inputs, hidden, outputs, trace, label: int) -> plt.Figure:
     picture.set(xticks=[], yticks=[], title="sample", xlabel="pixel = spike probability")
     picture.spines[["top", "right"]].set_visible(True)
     picture.set_anchor("N")
-    layers = (("input spikes", inputs, INK, "Bernoulli"),
-              ("hidden meta neurons", hidden, SOURCE_COLOURS["mnist"], r"$\sigma(W_1 s + b_1)$"),
-              ("output meta neurons", outputs, SOURCE_COLOURS["tidigits"], r"$\sigma(W_2 s + b_2)$"))
+    layers = (
+        ("input spikes", inputs, INK, "Bernoulli"),
+        ("hidden meta neurons", hidden, SOURCE_COLOURS["mnist"], r"$\sigma(W_1 s + b_1)$"),
+        ("output meta neurons", outputs, SOURCE_COLOURS["tidigits"], r"$\sigma(W_2 s + b_2)$"),
+    )
     for axis, (title, spikes, colour, sent) in zip(rasters, layers, strict=True):
         _raster(axis, spikes, colour)
         axis.set_title(title)
-        axis.annotate("", (-0.02, 1.15), (-0.36, 1.15), xycoords="axes fraction",
-                      arrowprops=dict(arrowstyle="-|>", color=INK, lw=1.4))
+        axis.annotate(
+            "",
+            (-0.02, 1.15),
+            (-0.36, 1.15),
+            xycoords="axes fraction",
+            arrowprops=dict(arrowstyle="-|>", color=INK, lw=1.4),
+        )
         axis.text(-0.19, 1.19, sent, transform=axis.transAxes, ha="center", fontsize=8)
     rasters[2].set_yticks(range(outputs.shape[1]))
     rasters[2].axhspan(label - 0.5, label + 0.5, color="#F3E9C8", zorder=0)
@@ -54,10 +61,21 @@ def _raster(axis, spikes, colour: str) -> None:
         at, who = np.nonzero(spikes)
         axis.vlines(at, who - 0.38, who + 0.38, color=colour, lw=1.6)
     else:
-        axis.imshow(spikes.T, cmap=ListedColormap(["white", colour]), aspect="auto", origin="lower",
-                    interpolation="nearest", vmin=0, vmax=1)
-    axis.set(xlabel="time step", ylabel=f"neuron (of {neurons})", xlim=(-0.7, steps - 0.3),
-             ylim=(-0.8, neurons - 0.2))
+        axis.imshow(
+            spikes.T,
+            cmap=ListedColormap(["white", colour]),
+            aspect="auto",
+            origin="lower",
+            interpolation="nearest",
+            vmin=0,
+            vmax=1,
+        )
+    axis.set(
+        xlabel="time step",
+        ylabel=f"neuron (of {neurons})",
+        xlim=(-0.7, steps - 0.3),
+        ylim=(-0.8, neurons - 0.2),
+    )
 
 
 def _wiring(axis, *sizes: int) -> None:
@@ -67,8 +85,13 @@ def _wiring(axis, *sizes: int) -> None:
     columns = [(0.6, np.linspace(0.2, 3.8, 6)), (5.0, np.linspace(0, 4, 7)), (9.4, np.linspace(0.6, 3.4, 4))]
     for (x, ys), (x_next, y_next) in zip(columns, columns[1:], strict=False):
         for y in ys:
-            axis.plot(np.vstack([np.full(len(y_next), x), np.full(len(y_next), x_next)]),
-                      np.vstack([np.full(len(y_next), y), y_next]), color="#C9CCD1", lw=0.6, zorder=1)
+            axis.plot(
+                np.vstack([np.full(len(y_next), x), np.full(len(y_next), x_next)]),
+                np.vstack([np.full(len(y_next), y), y_next]),
+                color="#C9CCD1",
+                lw=0.6,
+                zorder=1,
+            )
     colours = (INK, SOURCE_COLOURS["mnist"], SOURCE_COLOURS["tidigits"])
     names = ("inputs", "hidden, spiking", "output, spiking")
     for (x, ys), colour, name, size in zip(columns, colours, names, sizes, strict=True):
@@ -86,18 +109,35 @@ def _one_neuron(axis, trace) -> None:
     fired = np.asarray(trace["spikes"]) > 0
     top = max(trace["V"].max(), 0.5) + 0.15
     axis.plot(steps[fired], np.full(fired.sum(), top), "|", color=INK, ms=7, mew=1.6, label="spike")
-    axis.set(title="inside one hidden neuron", xlabel="time step", ylabel="V, U",
-             xlim=(-0.7, len(steps) - 0.3), ylim=(min(trace["V"].min(), trace["U"].min()) - 0.35, top + 0.1))
+    axis.set(
+        title="inside one hidden neuron",
+        xlabel="time step",
+        ylabel="V, U",
+        xlim=(-0.7, len(steps) - 0.3),
+        ylim=(min(trace["V"].min(), trace["U"].min()) - 0.35, top + 0.1),
+    )
     axis.legend(ncols=3, loc="lower right")
 
 
 def _rates(axis, rates, label: int) -> None:
     colours = [SOURCE_COLOURS["tidigits"] if i == label else "#BBC3CC" for i in range(len(rates))]
     axis.bar(range(len(rates)), rates, color=colours)
-    axis.set(title="output rates against label", xticks=range(len(rates)),
-             xlabel="output neuron = class", ylabel="spikes per step", ylim=(0, 1.05))
-    axis.annotate("label", (label, rates[label]), (0, 4), textcoords="offset points", ha="center", fontsize=8,
-                  color=SOURCE_COLOURS["tidigits"])
+    axis.set(
+        title="output rates against label",
+        xticks=range(len(rates)),
+        xlabel="output neuron = class",
+        ylabel="spikes per step",
+        ylim=(0, 1.05),
+    )
+    axis.annotate(
+        "label",
+        (label, rates[label]),
+        (0, 4),
+        textcoords="offset points",
+        ha="center",
+        fontsize=8,
+        color=SOURCE_COLOURS["tidigits"],
+    )
 
 
 def mdn_fig2(sources) -> plt.Figure:
@@ -110,8 +150,9 @@ def mdn_fig2(sources) -> plt.Figure:
     headings = ("1  train", "2  cluster", "2  cluster", "3  combine and sort", "4  filter")
     rows = np.atleast_1d(figure.subfigures(len(sources), 1, hspace=0.06))
     for part, (task, source) in zip(rows, sources.items(), strict=True):
-        part.suptitle(source["title"], x=0.01, ha="left", color=SOURCE_COLOURS[task], fontsize=11,
-                      fontweight="bold")
+        part.suptitle(
+            source["title"], x=0.01, ha="left", color=SOURCE_COLOURS[task], fontsize=11, fontweight="bold"
+        )
         row = part.subplots(1, 5, width_ratios=(1.1, 1, 1, 1.2, 1.15))
         _drift(row[0], source, task)
         for axis, name, pair in zip(row[1:3], ("ab", "cd"), PAIRS, strict=True):
@@ -121,8 +162,18 @@ def mdn_fig2(sources) -> plt.Figure:
         for axis, heading in zip(row, headings, strict=True):
             axis.set_title(heading)
         for left, right in zip(row, row[1:], strict=False):
-            part.add_artist(ConnectionPatch((0.8, 1.07), (-0.03, 1.07), "axes fraction", axesA=left,
-                                            axesB=right, arrowstyle="-|>", color="#9AA0A6", lw=1.3))
+            part.add_artist(
+                ConnectionPatch(
+                    (0.8, 1.07),
+                    (-0.03, 1.07),
+                    "axes fraction",
+                    axesA=left,
+                    axesB=right,
+                    arrowstyle="-|>",
+                    color="#9AA0A6",
+                    lw=1.3,
+                )
+            )
     return figure
 
 
@@ -144,8 +195,13 @@ def _responses(axis, source) -> None:
         v = np.clip(source["V"][i], -1, 1.6)
         colour = NEURON_COLOURS.get(row["name"], "#B8BDC4")
         axis.plot(np.arange(len(v)), v / 2.4 - i, color=colour, lw=1.6 if row["name"] else 0.9)
-    axis.set(yticks=-np.arange(len(selected)), yticklabels=[c.split("-")[1] for c in selected.candidate],
-             xlabel="time step under the sine", ylabel="candidate", ylim=(-len(selected) + 0.3, 0.75))
+    axis.set(
+        yticks=-np.arange(len(selected)),
+        yticklabels=[c.split("-")[1] for c in selected.candidate],
+        xlabel="time step under the sine",
+        ylabel="candidate",
+        ylim=(-len(selected) + 0.3, 0.75),
+    )
 
 
 def _survivors(axis, source) -> None:
@@ -157,13 +213,27 @@ def _survivors(axis, source) -> None:
         y = 0.95 - i * step
         number = row.candidate.split("-")[1]
         if row["name"]:
-            axis.text(0, y, f"{number}  {row['name']}", transform=axis.transAxes, fontweight="bold",
-                      va="center", color=NEURON_COLOURS[row["name"]])
+            axis.text(
+                0,
+                y,
+                f"{number}  {row['name']}",
+                transform=axis.transAxes,
+                fontweight="bold",
+                va="center",
+                color=NEURON_COLOURS[row["name"]],
+            )
             values = ", ".join(f"{row[t]:.3f}" for t in ("theta_a", "theta_b", "theta_c", "theta_d"))
             axis.text(0.42, y, values, transform=axis.transAxes, fontsize=7, va="center")
         else:
-            axis.text(0, y, f"{number}  {row.why}", transform=axis.transAxes, fontsize=8, va="center",
-                      color="#888888")
+            axis.text(
+                0,
+                y,
+                f"{number}  {row.why}",
+                transform=axis.transAxes,
+                fontsize=8,
+                va="center",
+                color="#888888",
+            )
 
 
 def scatter(axis, clusters, pair, published=None, bins: int = 5) -> None:
@@ -187,28 +257,48 @@ def mdn_fig3(sources) -> plt.Figure:
     sources: {task: dict} with title, accuracy [seeds, epochs + 1] in percent, snapshot, ab and cd (Clusters),
     published_ab and published_cd [K, 2].
     """
-    figure, axes = plt.subplots(3, len(sources), figsize=(4.7 * len(sources), 10.2),
-                                height_ratios=(0.85, 1, 1), squeeze=False)
+    figure, axes = plt.subplots(
+        3, len(sources), figsize=(4.7 * len(sources), 10.2), height_ratios=(0.85, 1, 1), squeeze=False
+    )
     for column, (task, source) in zip(axes.T, sources.items(), strict=True):
         curves(column[0], source["accuracy"], SOURCE_COLOURS[task])
         column[0].axvline(source["snapshot"], color=INK, lw=1, ls=":")
         late = source["snapshot"] > 0.6 * (source["accuracy"].shape[1] - 1)
-        column[0].annotate(f" snapshot, epoch {source['snapshot']} ", (source["snapshot"], 0.04), fontsize=8,
-                           xycoords=("data", "axes fraction"), ha="right" if late else "left", color="#666")
+        column[0].annotate(
+            f" snapshot, epoch {source['snapshot']} ",
+            (source["snapshot"], 0.04),
+            fontsize=8,
+            xycoords=("data", "axes fraction"),
+            ha="right" if late else "left",
+            color="#666",
+        )
         column[0].set(title=fill(source["title"], 42), xlabel="epoch", ylabel="test accuracy (%)")
         for axis, name, pair in zip(column[1:], ("ab", "cd"), PAIRS, strict=True):
             found = source[name]
             scatter(axis, found, pair, source[f"published_{name}"])
-            axis.set_title(f"{_count(len(found.modes), 'mode')}, K = {len(found.centres)} "
-                           f"(published {len(source[f'published_{name}'])})", fontweight="normal")
+            axis.set_title(
+                f"{_count(len(found.modes), 'mode')}, K = {len(found.centres)} "
+                f"(published {len(source[f'published_{name}'])})",
+                fontweight="normal",
+            )
     for axis, name in zip(axes.flat, "abcdef", strict=False):
         style.letter(axis, name)
     blue = CLUSTER_COLOURS[0]
-    marks = [plt.Line2D([], [], ls="", marker=marker, **look) for marker, look in (
-        (".", {"color": blue, "ms": 6}), ("X", {"color": blue, "ms": 9, "mec": "white"}),
-        ("o", {"mfc": "none", "mec": INK, "ms": 11}), ("*", {"color": "#E8B500", "mec": INK, "ms": 11}))]
-    figure.legend(marks, ["one neuron", "K-means centre", "mean-shift mode", "published centre"],
-                  loc="outside lower center", ncols=4)
+    marks = [
+        plt.Line2D([], [], ls="", marker=marker, **look)
+        for marker, look in (
+            (".", {"color": blue, "ms": 6}),
+            ("X", {"color": blue, "ms": 9, "mec": "white"}),
+            ("o", {"mfc": "none", "mec": INK, "ms": 11}),
+            ("*", {"color": "#E8B500", "mec": INK, "ms": 11}),
+        )
+    ]
+    figure.legend(
+        marks,
+        ["one neuron", "K-means centre", "mean-shift mode", "published centre"],
+        loc="outside lower center",
+        ncols=4,
+    )
     return figure
 
 
@@ -240,21 +330,45 @@ def mdn_fig5(tasks) -> plt.Figure:
         lowest = 100.0
         for neuron, accuracy in source["accuracy"].items():
             home, colour, accuracy = neuron in source["home"], NEURON_COLOURS[neuron], np.asarray(accuracy)
-            curves(axis, accuracy, colour, f"{neuron} ({style.NEURON_NAMES[neuron]})",
-                   lw=2.2 if home else 1.1, ls="-" if home else (0, (4, 2)))
-            axis.plot(1.018, source["published"][neuron], "<", color=colour, ms=6, clip_on=False,
-                      transform=axis.get_yaxis_transform())
+            curves(
+                axis,
+                accuracy,
+                colour,
+                f"{neuron} ({style.NEURON_NAMES[neuron]})",
+                lw=2.2 if home else 1.1,
+                ls="-" if home else (0, (4, 2)),
+            )
+            axis.plot(
+                1.018,
+                source["published"][neuron],
+                "<",
+                color=colour,
+                ms=6,
+                clip_on=False,
+                transform=axis.get_yaxis_transform(),
+            )
             lowest = min(lowest, accuracy.mean(0)[1:].min(), source["published"][neuron])
-        axis.set(title=fill(source["title"], 60), xlabel="epoch", ylabel="test accuracy (%)",
-                 xlim=(0, None), ylim=(max(0, lowest - 0.08 * (100 - lowest)), 100))
+        axis.set(
+            title=fill(source["title"], 60),
+            xlabel="epoch",
+            ylabel="test accuracy (%)",
+            xlim=(0, None),
+            ylim=(max(0, lowest - 0.08 * (100 - lowest)), 100),
+        )
         style.letter(axis, name)
     drawn = [n for n in NEURON_COLOURS if any(n in source["accuracy"] for source in tasks.values())]
     handles = [plt.Line2D([], [], color=NEURON_COLOURS[n], lw=2.2) for n in drawn]
     labels = [f"{n} ({style.NEURON_NAMES[n]})" for n in drawn]
-    handles += [plt.Line2D([], [], color="#888888", lw=1.1, ls=(0, (4, 2))),
-                plt.Line2D([], [], color="#888888", marker="<", ms=6, ls="")]
-    figure.legend(handles, [*labels, "guest from the other source", "published (Table 3)"], ncols=3,
-                  loc="outside lower center")
+    handles += [
+        plt.Line2D([], [], color="#888888", lw=1.1, ls=(0, (4, 2))),
+        plt.Line2D([], [], color="#888888", marker="<", ms=6, ls=""),
+    ]
+    figure.legend(
+        handles,
+        [*labels, "guest from the other source", "published (Table 3)"],
+        ncols=3,
+        loc="outside lower center",
+    )
     return figure
 
 
@@ -265,7 +379,7 @@ def candidates(selected, response) -> plt.Figure:
     """
     rows = -(-len(selected) // 3)
     figure, axes = plt.subplots(rows, 3, figsize=(11, 2.0 * rows), sharex=True, sharey=True, squeeze=False)
-    for axis in axes.flat[len(selected):]:
+    for axis in axes.flat[len(selected) :]:
         axis.axis("off")
     for axis, (i, row) in zip(axes.flat, enumerate(selected.itertuples(index=False)), strict=False):
         colour = NEURON_COLOURS.get(row.name, "#9AA0A6")
@@ -276,14 +390,19 @@ def candidates(selected, response) -> plt.Figure:
         axis.plot(steps, response["V"][i], color=colour, lw=1.3)
         fired = steps[response["spikes"][i] > 0]
         axis.plot(fired, np.full(len(fired), 1.75), "|", color=INK, ms=6, mew=1.2)
-        axis.set_title(f"{row.candidate}: {row.name or row.why}", color=colour if row.name else "#777777",
-                       fontweight="bold" if row.name else "normal")
+        axis.set_title(
+            f"{row.candidate}: {row.name or row.why}",
+            color=colour if row.name else "#777777",
+            fontweight="bold" if row.name else "normal",
+        )
         axis.set_ylim(-0.95, 1.95)
     for axis in axes[-1]:
         axis.set_xlabel("time step")
     handles = [plt.Line2D([], [], color=c) for c in (TRACE_COLOURS["input"], TRACE_COLOURS["U"], INK)]
-    figure.legend(handles, ["current I = σ(sine)", "recovery U", "potential V, spikes above"],
-                  loc="outside lower center", ncols=3)
+    figure.legend(
+        handles,
+        ["current I = σ(sine)", "recovery U", "potential V, spikes above"],
+        loc="outside lower center",
+        ncols=3,
+    )
     return figure
-
-

@@ -42,8 +42,15 @@ def mdn_fig6(table: pd.DataFrame, titles: dict[str, str]) -> plt.Figure:
         _bars(axis, list(places.values()), rows, [NEURON_COLOURS[neuron] for neuron in places], 0.82)
         for kind in ("spatial", "temporal"):
             ends = [places[neuron] for neuron in NEURONS[kind]]
-            axis.hlines(rows.ours[list(NEURONS[kind])].mean(), ends[0] - 0.5, ends[-1] + 0.5, color=MEAN_LINE,
-                        lw=1.3, ls=(0, (4, 2)), zorder=4)
+            axis.hlines(
+                rows.ours[list(NEURONS[kind])].mean(),
+                ends[0] - 0.5,
+                ends[-1] + 0.5,
+                color=MEAN_LINE,
+                lw=1.3,
+                ls=(0, (4, 2)),
+                zorder=4,
+            )
         _limits(axis, rows)
         axis.set_xticks(list(places.values()), [neuron.removeprefix("2-") for neuron in places])
         axis.set_xlim(-0.7, 4.2)
@@ -83,8 +90,11 @@ def mdn_fig7(table: pd.DataFrame, titles: dict[str, str]) -> plt.Figure:
         axis.tick_params(axis="x", length=0)
         axis.set(title=f"{kind} tasks", ylabel="test accuracy (%)" if name == "a" else "")
         style.letter(axis, name)
-    words = {"1st-order": "1st-order neuron", "spatial": "spatial 2nd-order neurons (2-FS, 2-RS)",
-             "temporal": "temporal 2nd-order neurons (2-SDS, 2-WDS)"}
+    words = {
+        "1st-order": "1st-order neuron",
+        "spatial": "spatial 2nd-order neurons (2-FS, 2-RS)",
+        "temporal": "temporal 2nd-order neurons (2-SDS, 2-WDS)",
+    }
     handles = [Patch(color=GROUP_COLOURS[group], label=words[group]) for group in NEURONS]
     handles += [Line2D([], [], **_DOT, label="single neuron")]
     figure.legend(handles=handles + _published_handle(), loc="outside lower center", ncols=5)
@@ -106,8 +116,14 @@ def mdn_fig8(published: pd.DataFrame, ours: pd.DataFrame, data: str = "") -> plt
         style.letter(axis, name)
         if 0 in counts.values():
             missing = " or ".join(kind for kind, count in counts.items() if not count)
-            axis.text(0.5, 0.55, f"no {missing} task with\ndifferences between neurons", ha="center",
-                      transform=axis.transAxes, color="#666666")
+            axis.text(
+                0.5,
+                0.55,
+                f"no {missing} task with\ndifferences between neurons",
+                ha="center",
+                transform=axis.transAxes,
+                color="#666666",
+            )
             continue
         for neuron in [n for group in NEURONS.values() for n in group if n in cap]:
             spatial, temporal = (cap.loc[cap.index.isin(tasks), neuron] for tasks in TASKS.values())
@@ -162,8 +178,14 @@ def _limits(axis, rows):
     axis.set_yticks([tick for tick in axis.get_yticks() if first <= tick <= min(100, axis.get_ylim()[1])])
     if low:
         for height in (0.022, 0.046):
-            axis.plot((-0.018, 0.018), (height - 0.012, height + 0.012), transform=axis.transAxes, lw=0.9,
-                      color="#777777", clip_on=False)
+            axis.plot(
+                (-0.018, 0.018),
+                (height - 0.012, height + 0.012),
+                transform=axis.transAxes,
+                lw=0.9,
+                color="#777777",
+                clip_on=False,
+            )
 
 
 def _source(rows) -> str:

@@ -58,9 +58,14 @@ def collect(record: dict, epoch: int = 0) -> np.ndarray:
         if snapshot["epoch"] == epoch:
             return np.array([snapshot[name] for name in THETAS]).T
     last = record["theta"][-1]["epoch"] if record["theta"] else None
-    raise ValueError(f"The run on {record['task']} has no theta of epoch {epoch}" + (
-        f": it ends with epoch {last}; choose a snapshot up to there or more epochs." if last is not None
-        else ": its neuron was not learned."))
+    raise ValueError(
+        f"The run on {record['task']} has no theta of epoch {epoch}"
+        + (
+            f": it ends with epoch {last}; choose a snapshot up to there or more epochs."
+            if last is not None
+            else ": its neuron was not learned."
+        )
+    )
 
 
 def cluster(points: np.ndarray, k: int | None = None) -> Clusters:
@@ -71,8 +76,10 @@ def cluster(points: np.ndarray, k: int | None = None) -> Clusters:
     """
     points = np.asarray(points, float)
     if points.ndim != 2 or len(points) == 0 or not np.isfinite(points).all():
-        raise ValueError(f"Clustering needs at least one point [N, 2], all finite, got {points.shape}; if "
-                         "theta diverged, lower its learning rate.")
+        raise ValueError(
+            f"Clustering needs at least one point [N, 2], all finite, got {points.shape}; if "
+            "theta diverged, lower its learning rate."
+        )
     distinct = len(np.unique(points, axis=0))
     bandwidth = float(estimate_bandwidth(points, quantile=0.5)) if distinct > 1 else 0.0
     if bandwidth > 0:
@@ -94,9 +101,13 @@ def generate(record: dict, epoch: int = 0) -> tuple[Clusters, Clusters, pd.DataF
 def combine(ab: np.ndarray, cd: np.ndarray, task: str) -> pd.DataFrame:
     """Every centre [2] of ``ab`` with every one of ``cd``: candidate, source_task, theta_a .. theta_d."""
     kind = "spatial" if task == "mnist" else "temporal"
-    return pd.DataFrame([(f"{kind}-{i}", task, *map(float, (*first, *second)))
-                         for i, (first, second) in enumerate(product(ab, cd), start=1)],
-                        columns=["candidate", "source_task", *THETAS])
+    return pd.DataFrame(
+        [
+            (f"{kind}-{i}", task, *map(float, (*first, *second)))
+            for i, (first, second) in enumerate(product(ab, cd), start=1)
+        ],
+        columns=["candidate", "source_task", *THETAS],
+    )
 
 
 def respond(candidates: pd.DataFrame, period: int = PERIOD, periods: int = PERIODS) -> dict[str, np.ndarray]:
@@ -132,8 +143,10 @@ def measure(candidates: pd.DataFrame, response: dict[str, np.ndarray], period: i
     lower = spikes[:, response["input"] <= 0].mean(1)
     first, last = spikes[:, :period].sum(1), spikes[:, -period:].sum(1)
     return candidates.assign(
-        spikes=spikes.sum(1).astype(int), modulation=(upper - lower) / np.maximum(upper + lower, 1e-12),
-        depression=1 - last / np.maximum(first, 1))
+        spikes=spikes.sum(1).astype(int),
+        modulation=(upper - lower) / np.maximum(upper + lower, 1e-12),
+        depression=1 - last / np.maximum(first, 1),
+    )
 
 
 def select(candidates: pd.DataFrame, period: int = PERIOD, periods: int = PERIODS) -> pd.DataFrame:
@@ -182,8 +195,10 @@ def _groups(gap: np.ndarray) -> np.ndarray:
 
 def survivors(selected: pd.DataFrame) -> dict[str, tuple[float, ...]]:
     """name -> (theta_a, theta_b, theta_c, theta_d) of the candidates that ``select`` kept."""
-    return {row.name: tuple(getattr(row, theta) for theta in THETAS)
-            for row in selected[selected.name != ""].itertuples(index=False)}
+    return {
+        row.name: tuple(getattr(row, theta) for theta in THETAS)
+        for row in selected[selected.name != ""].itertuples(index=False)
+    }
 
 
 def table2(selections: list[pd.DataFrame], data: dict[str, str]) -> pd.DataFrame:
@@ -201,10 +216,19 @@ def table2(selections: list[pd.DataFrame], data: dict[str, str]) -> pd.DataFrame
             values = [thetas[name][i] for thetas in found if name in thetas]
             ours = found[0][name][i] if name in found[0] else np.nan
             theirs = paper.loc[name, theta]
-            rows.append({"neuron": name, "parameter": theta, "published": theirs, "ours": ours,
-                         "sd": np.std(values, ddof=1) if len(values) > 1 else np.nan, "n": len(values),
-                         "difference": ours - theirs, "data": data[task],
-                         "note": "" if name in found[0] else "none survived"})
+            rows.append(
+                {
+                    "neuron": name,
+                    "parameter": theta,
+                    "published": theirs,
+                    "ours": ours,
+                    "sd": np.std(values, ddof=1) if len(values) > 1 else np.nan,
+                    "n": len(values),
+                    "difference": ours - theirs,
+                    "data": data[task],
+                    "note": "" if name in found[0] else "none survived",
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -226,12 +250,16 @@ def generated_thetas(profile: str) -> dict[str, tuple[float, ...]]:
     """
     path = paths.results(profile) / "tables" / "mdn_table2.csv"
     if not path.exists():
-        raise FileNotFoundError(f"No meta neurons have been generated with profile {profile!r}; run "
-                                f"`make 02 PROFILE={profile}` first, or use neuron_source 'published'.")
+        raise FileNotFoundError(
+            f"No meta neurons have been generated with profile {profile!r}; run "
+            f"`make 02 PROFILE={profile}` first, or use neuron_source 'published'."
+        )
     ours = pd.read_csv(path).pivot(index="neuron", columns="parameter", values="ours")
     names = [name for both in NAMES.values() for name in both]
     lost = [name for name in names if name not in ours.index or ours.loc[name, list(THETAS)].isna().any()]
     if lost:
-        raise ValueError(f"Chapter 02 with profile {profile!r} generated no {', '.join(lost)} (none survived "
-                         "its filter); give it more epochs or samples, or use neuron_source 'published'.")
+        raise ValueError(
+            f"Chapter 02 with profile {profile!r} generated no {', '.join(lost)} (none survived "
+            "its filter); give it more epochs or samples, or use neuron_source 'published'."
+        )
     return {name: tuple(float(x) for x in ours.loc[name, list(THETAS)]) for name in names}

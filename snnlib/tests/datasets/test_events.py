@@ -304,8 +304,12 @@ def test_camera_noise_and_spread():
     assert abs(len(events) - 8000) < 5 * 8000**0.5 and abs(events["p"].mean() - 0.5) < 0.03
     assert events["x"].max() == 49 and events["y"].max() == 39 and np.all(np.diff(events["t"]) >= 0)
     ramp = np.stack([still[0], still[0] + 3.0])
-    counts = [np.bincount(e["y"].astype(int) * 50 + e["x"], minlength=2000) for e in (
-        standins_events.camera(ramp, np.array([0, 1e6]), rng, spread=s, noise_hz=0) for s in (0.0, 0.2))]
+    counts = [
+        np.bincount(e["y"].astype(int) * 50 + e["x"], minlength=2000)
+        for e in (
+            standins_events.camera(ramp, np.array([0, 1e6]), rng, spread=s, noise_hz=0) for s in (0.0, 0.2)
+        )
+    ]
     assert counts[1].std() > 2 * counts[0].std()
 
 
@@ -316,9 +320,9 @@ def test_recordings_are_the_same_every_time():
     image = np.random.default_rng(0).integers(0, 256, (28, 28)).astype(np.uint8)
     colour = np.random.default_rng(0).integers(0, 256, (3, 32, 32)).astype(np.uint8)
     for make, subject, other, size, last in (
-            (standins_events.saccade_recording, image, image.T, 34, 315_000),
-            (standins_events.loop_recording, colour, colour[::-1], 32, 400_000),
-            (standins_events.gesture_recording, (3, 1, 0), (3, 1, 1), 64, 1_500_000),
+        (standins_events.saccade_recording, image, image.T, 34, 315_000),
+        (standins_events.loop_recording, colour, colour[::-1], 32, 400_000),
+        (standins_events.gesture_recording, (3, 1, 0), (3, 1, 1), 64, 1_500_000),
     ):
         one, two = make(subject, size), make(subject, size)
         np.testing.assert_array_equal(one, two)
@@ -361,15 +365,23 @@ def blobs() -> str:
     rng = np.random.default_rng(0)
     x = torch.from_numpy(rng.integers(0, 256, (40, 3, 32, 32)).astype(np.uint8))
     split = Split(x, torch.arange(40) % 10)
-    source = Source(lambda paper, options: Located("Blobs", "stand-in", "made by the tests", "MIT", "0123"),
-                    lambda located, paper, options: (split, split))
+    source = Source(
+        lambda paper, options: Located("Blobs", "stand-in", "made by the tests", "MIT", "0123"),
+        lambda located, paper, options: (split, split),
+    )
     fields = {"time_steps": 8, "input_shape": (3, 32, 32), "classes": 10, "encoding": "direct"}
     return register(Entry("blobs", "Blobs", ("plif",), (source,), lambda paper, options: fields)).name
 
 
-@pytest.mark.parametrize(("name", "paper", "shape", "classes"), [
-    ("n_mnist", "mdn", (20, 2592), 10), ("n_mnist", "plif", (10, 2, 34, 34), 10),
-    ("cifar10_dvs", "plif", (20, 2, 32, 32), 10), ("dvs128_gesture", "plif", (20, 2, 32, 32), 11)])
+@pytest.mark.parametrize(
+    ("name", "paper", "shape", "classes"),
+    [
+        ("n_mnist", "mdn", (20, 2592), 10),
+        ("n_mnist", "plif", (10, 2, 34, 34), 10),
+        ("cifar10_dvs", "plif", (20, 2, 32, 32), 10),
+        ("dvs128_gesture", "plif", (20, 2, 32, 32), 11),
+    ],
+)
 def test_standins(shared_root, monkeypatch, name, paper, shape, classes):
     if name == "cifar10_dvs":  # drawing the 7,000 stand-in images would take longer than all the rest
         monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))

@@ -83,14 +83,29 @@ def test_connection_moves_are_counted_across_silent_steps():
 
 def record(neuron, tau, seed, epochs=3, layers=4):
     config = {"neuron": neuron, "tau": tau, "seed": seed, "epochs": epochs, "validation": 0.0}
-    points = [{"epoch": e, "variance": 1.0 / (1 + e), "mean": 0.0,
-               "quantiles": list(np.linspace(-1, 1, len(W_OVER_TAU_QUANTILES)))} for e in range(epochs + 1)]
-    return {"task": "fashion_mnist", "neuron": neuron, "seed": seed, "config": config, "pooling": "max",
-            "dataset": "Synthetic, stand-in for Fashion-MNIST", "source": "stand-in", "train_samples": 10,
-            "test_samples": 10,
-            "curve": [{"epoch": e, "test_accuracy": 10.0 * e + seed} for e in range(epochs + 1)],
-            "tau": [[tau + e] * layers for e in range(epochs + 1)] if neuron == "PLIF" else [],
-            "w_over_tau": points}
+    points = [
+        {
+            "epoch": e,
+            "variance": 1.0 / (1 + e),
+            "mean": 0.0,
+            "quantiles": list(np.linspace(-1, 1, len(W_OVER_TAU_QUANTILES))),
+        }
+        for e in range(epochs + 1)
+    ]
+    return {
+        "task": "fashion_mnist",
+        "neuron": neuron,
+        "seed": seed,
+        "config": config,
+        "pooling": "max",
+        "dataset": "Synthetic, stand-in for Fashion-MNIST",
+        "source": "stand-in",
+        "train_samples": 10,
+        "test_samples": 10,
+        "curve": [{"epoch": e, "test_accuracy": 10.0 * e + seed} for e in range(epochs + 1)],
+        "tau": [[tau + e] * layers for e in range(epochs + 1)] if neuron == "PLIF" else [],
+        "w_over_tau": points,
+    }
 
 
 def test_training_figures_show_ours_over_the_authors():

@@ -119,6 +119,7 @@ def results(tmp_path, monkeypatch):
         (tmp_path / "p" / "tables").mkdir(parents=True, exist_ok=True)
         table.to_csv(tmp_path / "p" / "tables" / "mdn_table2.csv", index=False)
         return table
+
     return write
 
 

@@ -15,6 +15,7 @@ from snnlib.tests.runs.samples import BASE, PLIF, made, other
 
 pytestmark = pytest.mark.usefixtures("small_world")
 
+
 def test_collect_writes_sorted_whole_small_records_once(folder, results_in, capsys):
     runs = [dataclasses.replace(PLIF, seed=seed, epochs=1) for seed in (0, 1)] + [
         dataclasses.replace(BASE, epochs=1)
@@ -54,9 +55,7 @@ def test_compact_keeps_what_figures_read():
     values = {"theta_a": [0.123456], "theta_b": [0.2], "theta_c": [0.0], "theta_d": [0.1]}
     theta = [{"epoch": epoch, **values} for epoch in range(9)]
     run = dataclasses.replace(BASE, task="mnist", neuron="learned", theta=(0.1,) * 4, epochs=8)
-    first, second = (
-        store.compact(made(dataclasses.replace(run, seed=seed), theta=theta)) for seed in (0, 1)
-    )
+    first, second = (store.compact(made(dataclasses.replace(run, seed=seed), theta=theta)) for seed in (0, 1))
     assert first["theta"] == theta
     assert [snapshot["epoch"] for snapshot in second["theta"]] == [0, 5, 8]
     assert first["curve"][0]["test_accuracy"] == 12.345678 and first["curve"][0]["seconds"] == 1.23457
