@@ -1,12 +1,13 @@
 # The whole companion: `make all`. `make help` explains every target.
-PROFILE ?= quick
+PROFILE ?= recorded
+PROFILES := $(basename $(notdir $(wildcard notebooks/profiles/*.yaml)))
 SETS ?=
 TRAIN ?=
 ARGS ?=
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help env all data plan report test lint lab clean publish bench 01 02 03 04 05 06 07
+.PHONY: help env all data plan report verify test lint lab clean publish bench 01 02 03 04 05 06 07
 
 # Any Python from 3.11 on starts things off; environment.py then finds or makes the one that has the packages.
 BOOT := $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -19,28 +20,32 @@ export JUPYTER_PREFER_ENV_PATH := 1
 export JUPYTER_PLATFORM_DIRS := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-ifeq ($(filter $(PROFILE),smoke quick paper),)
-$(error PROFILE=$(PROFILE) is unknown: use smoke, quick or paper)
+ifeq ($(filter $(PROFILE),$(PROFILES)),)
+$(error PROFILE=$(PROFILE) is unknown: use one of $(PROFILES))
 endif
 
 ifneq ($(filter-out 0 1,$(TRAIN)),)
-$(error TRAIN=$(TRAIN) is unknown: TRAIN=1 trains what the paper profile lacks, without it nothing is trained there)
+$(error TRAIN=$(TRAIN) is unknown: TRAIN=1 trains what is not recorded; without it the profiles recorded, paper and one_cycle train nothing)
 endif
 RUN = --profile $(PROFILE) $(if $(filter 1,$(TRAIN)),--train) $(ARGS)
 
+# Drawing what is recorded asks the network for nothing.
+DATA := $(if $(filter recorded,$(PROFILE)),,results/.data)
+
 help:  ## this list
-	@echo "make TARGET [PROFILE=smoke|quick|paper] [TRAIN=1]   (now: $(PROFILE); paper trains only with TRAIN=1)"
+	@echo "make TARGET [PROFILE=NAME] [TRAIN=1]   profiles: $(PROFILES) (now: $(PROFILE))"
 	@awk -F ':.*## ' '/^[0-9a-z ]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env:  ## use the active Python if it has everything, otherwise install requirements.lock into .venv
 	@$(if $(BOOT),$(BOOT) snnlib/chapters/environment.py,echo "make env: Python 3.11 or newer is needed and none is on the PATH" >&2; exit 1)
 
-all: env data  ## everything: environment, data, chapters 01 to 06, report
+all: env $(DATA)  ## everything: chapters 01 to 06 and the report; recorded: then a few runs trained again
 	@trap 'exit 130' INT; status=0; $(PY) -m snnlib.chapters run all $(RUN) || status=$$?; \
 	[ $$status -ge 2 ] && exit $$status; \
-	$(PY) -m snnlib.chapters report --profile $(PROFILE) && exit $$status
+	$(PY) -m snnlib.chapters report --profile $(PROFILE) || exit $$?; \
+	$(if $(filter recorded,$(PROFILE)),$(PY) -m snnlib.runs verify || status=$$?;) exit $$status
 
-01 02 03 04 05 06 07: env results/.data  ## one chapter (trains what it lacks), e.g. make 03 PROFILE=smoke ARGS="-p seeds 3"
+01 02 03 04 05 06 07: env $(DATA)  ## one chapter (trains what it lacks), e.g. make 03 PROFILE=smoke ARGS="-p seeds 3"
 	@$(PY) -m snnlib.chapters run $@ $(RUN)
 
 data: env  ## fetch the small data sets; larger ones by name, e.g. make data SETS="n_mnist cifar10_dvs"
@@ -56,6 +61,9 @@ plan: env  ## list the runs, which are recorded already, and the time that the o
 
 bench: env  ## speed beside other libraries (pip install .[peers]) into results/bench, e.g. make bench ARGS="--only layer"
 	@$(PY) -m snnlib.bench $(ARGS)
+
+verify: env  ## train a few recorded runs again on this machine (two minutes) and compare
+	@$(PY) -m snnlib.runs verify
 
 report: env  ## write results/PROFILE/report.html from what is there
 	@$(PY) -m snnlib.chapters report --profile $(PROFILE)
@@ -81,11 +89,12 @@ lab: env  ## open JupyterLab on the notebooks
 publish: env  ## put the outputs of the PROFILE's executed chapters into notebooks/, and the results into README.md
 	@$(PY) -m snnlib.chapters publish --profile $(PROFILE)
 
-clean:  ## remove results and caches; keeps data, .venv and, unless you say yes, the paper profile's results
+clean:  ## remove results and caches; keeps data, .venv and, unless you say yes, long runs
 	@rm -rf results/smoke results/quick results/.data .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
-	@if [ -d results/paper ]; then \
-	  if [ -t 0 ]; then printf 'Remove results/paper too (long runs)? [y/N] '; read -r answer; else answer=n; fi; \
-	  case "$$answer" in [yY]*) rm -rf results/paper;; *) echo "kept results/paper";; esac; \
-	fi
+	@for name in recorded paper one_cycle; do \
+	  answer=y; if ls results/$$name/runs/*.json >/dev/null 2>&1; then answer=n; \
+	    if [ -t 0 ]; then printf "Remove results/$$name too (long runs)? [y/N] "; read -r answer; fi; fi; \
+	  case "$$answer" in [yY]*) rm -rf results/$$name;; *) echo "kept results/$$name";; esac; \
+	done
 	@echo "data/ and .venv/ are kept: remove them by hand if you mean to"

@@ -15,10 +15,10 @@ def _arguments(arguments):
     for name, text in (("run", "execute chapters"), ("plan", "list the runs of chapters")):
         command = commands.add_parser(name, help=text)
         command.add_argument("chapters", nargs="*", default=["all"], help="01 ... 07, or all (01 to 06)")
-        command.add_argument("--profile", default="quick")
+        command.add_argument("--profile", default="recorded")
         command.add_argument("--workers", type=int, default=0, help="training processes; 0: one per core")
         command.add_argument(
-            "--train", action="store_true", help="in the paper profile too, train what is not recorded"
+            "--train", action="store_true", help="train what is not recorded, whatever the profile says"
         )
         command.add_argument(
             "-p",
@@ -30,9 +30,9 @@ def _arguments(arguments):
             help="set a parameter in the chapters that have it",
         )
     command = commands.add_parser("publish", help="put the outputs of executed chapters into notebooks/")
-    command.add_argument("--profile", default="paper")
+    command.add_argument("--profile", default="recorded")
     command = commands.add_parser("report", help="write results/PROFILE/report.html from what is there")
-    command.add_argument("--profile", default="quick")
+    command.add_argument("--profile", default="recorded")
     command = commands.add_parser("check", help="check the committed notebooks")
     command.add_argument(
         "--artefacts", metavar="PROFILE", help="also ask for every artefact under results/PROFILE"

@@ -167,7 +167,7 @@ def check(artefacts: str | None = None, folder: Path = NOTEBOOKS) -> int:
         notebook = nbformat.read(path, as_version=4)
         problems += [f"{path.name}: {fault}" for fault in faults(notebook, path.stat().st_size)]
         if not any(cell.get("outputs") for cell in notebook.cells):
-            remedy = f"run `make {chapter[:2]}` and `make publish`, PROFILE=paper"
+            remedy = f"run `make {chapter[:2]}` and `make publish`"
             problems.append(f"{path.name}: holds no outputs; {remedy}")
     if artefacts:
         problems += [f"results/{artefacts}/{name} was not made" for name in missing_artefacts(artefacts)]

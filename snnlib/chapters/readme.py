@@ -21,14 +21,15 @@ PICTURE = "notebooks/claims.png"
 
 
 def write(profile: str) -> None:
-    """Replace what stands between the results marks of README.md; of the paper profile take the picture too.
+    """Replace what stands between the results marks of README.md; of the recorded profile take its picture
+    too.
 
     Raises ValueError if README.md has lost its marks.
     """
     readme = paths.ROOT / "README.md"
     text = _with_block(readme.read_text(encoding="utf-8"))
     picture = paths.results(profile) / "figures" / "claims_effects.png"
-    if profile == "paper" and picture.exists():
+    if profile == "recorded" and picture.exists():
         files.write_atomically(paths.ROOT / PICTURE, lambda temporary: shutil.copyfile(picture, temporary))
     files.write_atomically(readme, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
@@ -37,9 +38,9 @@ def fault() -> str:
     """One sentence if README.md says something else than the reference runs, or ""."""
     text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
     if not (paths.ROOT / PICTURE).exists():
-        return f"README.md: its picture {PICTURE} is missing; run `make 06` and `make publish`, PROFILE=paper"
+        return f"README.md: its picture {PICTURE} is missing; run `make 06` and `make publish`"
     if _with_block(text) != text:
-        return "README.md: its results are not those of data/reference_runs; run `make publish PROFILE=paper`"
+        return "README.md: its results are not those of data/reference_runs; run `make publish`"
     return ""
 
 
@@ -59,7 +60,7 @@ def block() -> str:
     )
     return (
         f"From the {len(everything)} runs in `data/reference_runs` ({hours:.0f} hours of training, each run "
-        f"on {_devices(everything)}), which `make all PROFILE=paper` draws without training anything.\n\n"
+        f"on {_devices(everything)}), which `make all` draws without training anything.\n\n"
         "| verdict | claims of the MDN paper | claims of the PLIF paper |\n| --- | ---: | ---: |\n"
         f"{verdicts}\n"
         "Accuracies in percent, published → ours, mean ± sd over seeds; the last column says on which data, "
@@ -72,8 +73,8 @@ def block() -> str:
 
 
 def recorded(stem: str, **changed) -> list[dict]:
-    """The reference runs behind a chapter of the paper profile, best data first where there are several."""
-    found = (store.best(run.config) for run in planned.runs(stem, "paper", **changed))
+    """The reference runs behind a chapter of the recorded profile, of several those on the best data."""
+    found = (store.best(run.config) for run in planned.runs(stem, "recorded", **changed))
     return list({record["hash"]: record for record in found if record}.values())
 
 

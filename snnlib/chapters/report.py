@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from snnlib import files, paths
+from snnlib.chapters import parameters
 from snnlib.provenance import commit
 from snnlib.results import ledger
 
@@ -140,7 +141,8 @@ def _chapter(chapter, stems, found, root, profile):
 def _missing(stem, chapter, root, profile):
     reason = root / "missing" / f"{stem}.txt"
     why = f"Left out: {reason.read_text().strip()}" if reason.exists() else "Not made yet"
-    command = f"make {chapter[:2]} PROFILE={profile}{' TRAIN=1' if profile == 'paper' else ''}"
+    trains = "train" not in parameters.of(chapter) or parameters.resolve(chapter, profile, {})[1]["train"]
+    command = f"make {chapter[:2]} PROFILE={profile}{'' if trains else ' TRAIN=1'}"
     return (
         f'<article class="missing" id="{stem}"><div class="head"><h3>{escape(ledger.title(stem))}</h3>'
         '<span class="badge missing">missing</span></div>'

@@ -1,5 +1,6 @@
 """Reference runs: `python -m snnlib.runs collect results/paper/runs` adds the finished runs of a folder,
-`example` trains and adds the small one that a test repeats, `list` says what there is.
+`example` trains and adds the small one that a test repeats, `list` says what there is, `verify` trains a few
+again and compares.
 """
 
 import argparse
@@ -11,6 +12,7 @@ from pathlib import Path
 from snnlib import paths
 from snnlib.runs import grids, jobs, store
 from snnlib.runs.config import code_of
+from snnlib.runs.verify import verify
 
 
 def collect(folders: list[Path]) -> None:
@@ -54,15 +56,18 @@ def overview() -> None:
 
 
 def main(arguments=None) -> int:
-    """Exit status 0, or 2 after one sentence on wrong input."""
+    """Exit status: 0, 1 if a run trained again is another one, 2 after one sentence on wrong input."""
     parser = argparse.ArgumentParser(prog="python -m snnlib.runs", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("collect", help="add the finished runs of folders")
     command.add_argument("folders", nargs="+", type=Path, metavar="results/PROFILE/runs")
     commands.add_parser("example", help="train and add the small record that a test trains again")
     commands.add_parser("list", help="say what there is")
+    commands.add_parser("verify", help="train a few recorded runs again, two minutes at most, and compare")
     options = parser.parse_args(arguments)
     try:
+        if options.command == "verify":
+            return min(1, verify())
         if options.command == "collect":
             collect(options.folders)
         elif options.command == "example":

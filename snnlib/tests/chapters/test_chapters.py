@@ -114,7 +114,7 @@ def test_profile_with_unknown_chapter_or_name(folder):
 
 
 def test_every_committed_profile_fits_every_committed_chapter():
-    for name in ("smoke", "quick", "paper"):
+    for name in ("smoke", "quick", "recorded", "paper", "one_cycle"):
         for chapter in ledger.CHAPTERS:
             if (parameters.NOTEBOOKS / f"{chapter}.ipynb").exists():
                 injected, complete = parameters.resolve(chapter, name, {})

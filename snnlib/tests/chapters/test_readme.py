@@ -19,7 +19,7 @@ def test_block_is_replaced_and_the_rest_stays(page, results_in):
     (page.parent / "notebooks").mkdir()
     (page.parent / readme.PICTURE).write_bytes(b"picture")
     assert "make publish" in readme.fault()
-    readme.write("paper")
+    readme.write("recorded")
     text = page.read_text()
     assert text.startswith("before\n<!-- results:begin -->\nFrom the ") and "stale" not in text
     assert text.endswith("<!-- results:end -->\nafter\n")
@@ -41,14 +41,14 @@ def test_block_tells_of_the_records_and_of_what_is_missing(monkeypatch):
 def test_lost_marks_are_named(page):
     page.write_text("no marks")
     with pytest.raises(ValueError, match="lost its marks"):
-        readme.write("paper")
+        readme.write("recorded")
 
 
 def test_the_picture_of_the_claims_comes_with_it(page, results_in):
     page.write_text("<!-- results:begin -->\n<!-- results:end -->")
-    figures = results_in / "paper" / "figures"
+    figures = results_in / "recorded" / "figures"
     figures.mkdir(parents=True)
     (figures / "claims_effects.png").write_bytes(b"picture")
     (page.parent / "notebooks").mkdir()
-    readme.write("paper")
+    readme.write("recorded")
     assert (page.parent / readme.PICTURE).read_bytes() == b"picture"

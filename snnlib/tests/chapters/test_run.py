@@ -13,30 +13,32 @@ pytestmark = pytest.mark.usefixtures("small_world")
 @pytest.fixture
 def pooling_runs():
     """The paper profile's runs of chapter 05."""
-    return planned.runs("05", "paper")
+    return planned.runs("05", "recorded")
 
 
 def test_a_chapter_without_any_record_is_left_out_and_the_report_says_so(
     folder, results_in, monkeypatch, pooling_runs, capsys
 ):
     monkeypatch.setattr(run, "execute_notebook", lambda *_: pytest.fail("drawn from nothing"))
-    assert run.run(["05_pooling"], "paper", {}, 1) == 0
+    assert run.run(["05_pooling"], "recorded", {}, 1) == 0
     said = capsys.readouterr().out
     count = len(pooling_runs)
     assert f"{count} of {count} runs are not recorded" in said and "not drawn: none of its runs" in said
-    page = report.build("paper", results_in / "paper")
-    assert page.count("Left out: no run of chapter 05 is recorded. <code>make 05 PROFILE=paper TRAIN=1") == 2
+    page = report.build("recorded", results_in / "recorded")
+    assert (
+        page.count("Left out: no run of chapter 05 is recorded. <code>make 05 PROFILE=recorded TRAIN=1") == 2
+    )
 
 
 def test_a_plan_says_what_is_recorded_on_which_data(folder, results_in, monkeypatch, pooling_runs, capsys):
     one = pooling_runs[0]
     there = other(one, "official:bb:" + one.data.rpartition(":")[2])
     store.add([(made(there, dataset="The real set"), folder / "none")])
-    assert command.main(["plan", "05", "--profile", "paper"]) == 0
+    assert command.main(["plan", "05", "--profile", "recorded"]) == 0
     said = capsys.readouterr().out
     assert f"{len(pooling_runs)} runs, 1 recorded" in said and "The real set (official)" in said
     assert "On a GPU: not measured" in said and "TRAIN=1` trains what is missing" in said
     assert "Not the official data here: " in said and "dvs128_gesture (stand-in)" in said
-    assert command.main(["plan", "05", "--profile", "paper", "--train"]) == 0
+    assert command.main(["plan", "05", "--profile", "recorded", "--train"]) == 0
     said = capsys.readouterr().out
     assert f"{len(pooling_runs)} runs, 0 recorded" in said  # they would be trained on the data at hand

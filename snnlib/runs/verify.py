@@ -1,0 +1,101 @@
+"""Recorded runs trained again on this machine: are the numbers live?"""
+
+import math
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import joblib
+
+from snnlib import datasets
+from snnlib.runs import execute, jobs, plan, store
+from snnlib.runs.config import Run, code_of, from_config
+
+SECONDS = 100.0  # of training, as estimated, for each process
+MOST = 4
+START = 1e-4
+"""Largest relative difference of the first epoch's loss that sums rounded in another order can cause. Later
+epochs drift apart on another kind of processor: a rounded potential moves a spike, a spike the weights."""
+
+
+SAME = ("curve", "spike_rates", "tau", "theta", "w_over_tau", "accuracy_last", "accuracy_best")
+
+
+def chosen(seconds: float = SECONDS, workers: int = 0) -> list[Run]:
+    """Up to MOST recorded runs that this machine can repeat in about ``seconds``: those whose own data are at
+    hand and that learned something, of every task its cheapest before any second one, the cheap first.
+    """
+    speed, costs = plan.speed("recorded")[0], {}
+    for record in store.records().values():
+        r, curve = from_config(record["config"]), record["curve"]
+        if curve[-1]["test_accuracy"] != curve[0]["test_accuracy"] and _repeatable(r):
+            costs.setdefault(r.task, []).append((plan.estimate(record) * speed.get(r.paper, 1.0), r.hash, r))
+    ranked = [(rank, *entry) for of_task in costs.values() for rank, entry in enumerate(sorted(of_task))]
+    left, runs = seconds * execute.processes(workers), []
+    for _, cost, _, r in sorted(ranked, key=lambda entry: entry[:3]):
+        if len(runs) < MOST and cost <= left:
+            runs.append(r)
+            left -= cost
+    return runs
+
+
+def _repeatable(r: Run) -> bool:
+    options = dict(r.task_options)
+    if r.code != code_of(r.paper, r.task, **options):
+        return False
+    try:
+        return datasets.identify(r.task, paper=r.paper, **options) == r.data
+    except (ValueError, OSError):
+        return False
+
+
+def again(runs: list[Run], workers: int = 0) -> Iterator[tuple[Run, dict, dict]]:
+    """(run, its record, the record of training it once more), as they finish; ``results`` is left alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = (joblib.delayed(jobs.train_one)(r, Path(folder)) for r in runs)
+        side_by_side = min(execute.processes(workers), max(len(runs), 1))
+        trained = joblib.Parallel(n_jobs=side_by_side, batch_size=1, return_as="generator")(work)
+        for r, new in zip(runs, trained, strict=True):
+            yield r, store.records()[r.hash], store.compact(new)
+
+
+def difference(old: dict, new: dict) -> tuple[str, bool]:
+    """How two records of a run compare, in words, and whether they are of the same run.
+
+    They are where the data are the same, the first epoch agrees to rounding (START), and the last accuracies
+    differ by less than three standard deviations of what two equally good networks get on so many samples.
+    """
+    if old["checksum"] != new["checksum"]:
+        return "OTHER DATA", False
+    if all(_untimed(old[name]) == _untimed(new[name]) for name in SAME):
+        return "equal to the digit", True
+    first = [record["curve"][1]["train_loss"] for record in (old, new)]
+    start = abs(first[1] / first[0] - 1)
+    share = (old["accuracy_last"] + new["accuracy_last"]) / 200
+    chance = 300 * math.sqrt(2 * share * (1 - share) / old["test_samples"])
+    apart = abs(old["accuracy_last"] - new["accuracy_last"])
+    words = f"first epoch's loss within {start:.0e}, last accuracy {apart:.2f} points apart"
+    same = start <= START and apart <= chance
+    return (f"the same up to rounding: {words}" if same else f"DIFFERENT: {words}"), same
+
+
+def _untimed(value):
+    if isinstance(value, list):
+        return [_untimed(item) for item in value]
+    return {k: v for k, v in value.items() if k != "seconds"} if isinstance(value, dict) else value
+
+
+def verify(workers: int = 0, say: Callable[[str], object] = print) -> int:
+    """Train ``chosen`` runs again and say how each compares with its record; returns how many differ."""
+    runs = chosen(workers=workers)
+    if not runs:
+        say("verify: no recorded run can be repeated here: none of their data sets is on this machine.")
+        return 0
+    say(f"verify: {len(runs)} recorded runs are trained again on this machine ...")
+    differing = 0
+    for r, old, new in again(runs, workers):
+        words, close = difference(old, new)
+        differing += not close
+        accuracies = f"{new['accuracy_last']:.2f} % (recorded: {old['accuracy_last']:.2f} %)"
+        say(f"  {r.title}, {old['dataset']}: {accuracies}, {words}")
+    return differing

@@ -1,0 +1,77 @@
+"""Recorded runs trained again: which are chosen, and when two records are of the same run."""
+
+import copy
+
+import pytest
+
+from snnlib.runs import execute, plan, store, verify
+from snnlib.tests.runs.samples import BASE, PLIF, made, other
+
+pytestmark = pytest.mark.usefixtures("small_world")
+
+
+def record(accuracies=(10.0, 50.0, 60.0), **changes):
+    curve = [
+        {
+            "epoch": epoch,
+            "train_loss": 0.1 / epoch if epoch else None,
+            "test_accuracy": accuracy,
+            "seconds": 1.0,
+        }
+        for epoch, accuracy in enumerate(accuracies)
+    ]
+    same = {
+        "curve": curve,
+        "accuracy_last": accuracies[-1],
+        "accuracy_best": max(accuracies),
+        "checksum": "ab",
+    }
+    return made(
+        BASE, **same | {"spike_rates": [0.1], "tau": [], "w_over_tau": [], "test_samples": 100} | changes
+    )
+
+
+def test_only_what_can_be_repeated_and_learned_is_chosen(folder, monkeypatch):
+    dead = record((10.0, 10.0, 10.0)) | {"hash": PLIF.hash, "config": made(PLIF)["config"], "paper": "plif"}
+    elsewhere = made(other(BASE, "official:bb:1"), curve=record()["curve"])
+    store.add([(each, folder / "none") for each in (record(), dead, elsewhere)])
+    monkeypatch.setattr(execute, "processes", lambda workers: 1)
+    assert verify.chosen() == [BASE]
+    monkeypatch.setattr(plan, "speed", lambda profile: ({"mdn": 1e9, "plif": 1e9}, "a slow machine"))
+    assert verify.chosen() == []
+
+
+def test_a_run_trained_again_is_equal_and_a_changed_record_is_not(folder, results_in, capsys):
+    execute.run([BASE], "test", workers=1, progress=False)
+    kept = store.read(BASE, "test")
+    if kept["curve"][-1]["test_accuracy"] == kept["curve"][0]["test_accuracy"]:
+        pytest.fail("the small run learns nothing: verify would leave it out")
+    store.add([(kept, folder / "none")])
+    assert verify.verify() == 0
+    assert "equal to the digit" in capsys.readouterr().out
+    changed = copy.deepcopy(kept)
+    changed["curve"][1]["train_loss"] *= 1.01
+    store.add([(changed, folder / "none")], replace=True)
+    assert verify.verify() == 1
+    assert "DIFFERENT: first epoch's loss within 1e-02" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changes", "word", "same"),
+    [
+        ({}, "equal to the digit", True),
+        ({"seconds": 99.0}, "equal to the digit", True),
+        ({"spike_rates": [0.1001]}, "the same up to rounding", True),
+        ({"accuracy_last": 70.0}, "the same up to rounding", True),  # sd of a difference: 6.8 points
+        ({"accuracy_last": 90.0}, "DIFFERENT", False),
+        ({"checksum": "cd"}, "OTHER DATA", False),
+    ],
+)
+def test_what_counts_as_the_same(changes, word, same):
+    words, verdict = verify.difference(record(), record(**changes))
+    assert words.startswith(word) and verdict is same
+
+
+def test_without_any_data_nothing_is_verified(folder, capsys):
+    assert verify.verify() == 0
+    assert "no recorded run can be repeated here" in capsys.readouterr().out
