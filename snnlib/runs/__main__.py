@@ -12,6 +12,7 @@ from pathlib import Path
 from snnlib import paths
 from snnlib.runs import grids, jobs, store
 from snnlib.runs.config import code_of
+from snnlib.runs.pictures import keep_samples
 from snnlib.runs.verify import verify
 
 
@@ -62,6 +63,7 @@ def main(arguments=None) -> int:
     command = commands.add_parser("collect", help="add the finished runs of folders")
     command.add_argument("folders", nargs="+", type=Path, metavar="results/PROFILE/runs")
     commands.add_parser("example", help="train and add the small record that a test trains again")
+    commands.add_parser("samples", help="keep the test samples that pictures show, of the official data")
     commands.add_parser("list", help="say what there is")
     commands.add_parser("verify", help="train a few recorded runs again, two minutes at most, and compare")
     options = parser.parse_args(arguments)
@@ -72,6 +74,8 @@ def main(arguments=None) -> int:
             collect(options.folders)
         elif options.command == "example":
             example()
+        elif options.command == "samples":
+            keep_samples()
         overview()
         return 0
     except (ValueError, OSError) as error:

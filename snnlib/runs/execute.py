@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import joblib
 import torch
-from torch import nn
 
 from snnlib.runs import jobs, plan, store
 from snnlib.runs.config import Run
@@ -61,20 +60,3 @@ def _train(missing: list[Run], profile: str, workers: int, progress: bool) -> No
 def processes(workers: int) -> int:
     """How many runs go side by side: as many as asked for, one per CPU core for 0, one on a GPU."""
     return 1 if torch.cuda.is_available() else workers or joblib.cpu_count()
-
-
-def trained(r: Run, profile: str) -> nn.Sequential:
-    """The trained network of a run with seed 0, in eval mode.
-
-    Of a conv net its first synapse and neuron layer, the learnable spiking encoder (PLIF, Sec. 3.5).
-    """
-    path = store.weights(r, profile)
-    if path is None:
-        raise FileNotFoundError(
-            f"The weights {r.hash}.pt of '{r.title}' are missing (kept for seed 0 only, of reference "
-            f"runs only where a figure shows them); delete {r.hash}.json beside them and run again to train "
-            "them anew."
-        )
-    network = jobs.kept(r, jobs.build(r, jobs.task_of(r)))
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return network.eval()

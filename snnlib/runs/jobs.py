@@ -40,7 +40,7 @@ def train_one(r: Run, store: Path) -> dict:
     record.
     """
     device, task = _prepare(), task_of(r)
-    network = build(r, task)
+    network = build(r)
     partial, checkpoint = store / f"{r.hash}.partial.json", store / f"{r.hash}.ckpt"
     history = training.fit(
         network,
@@ -68,7 +68,7 @@ def train_together(runs: Sequence[Run], store: Path) -> list[dict]:
     if len(runs) == 1:
         return [train_one(runs[0], store)]
     device, task, one = _prepare(), task_of(runs[0]), runs[0]
-    members = [build(r, task) for r in runs]
+    members = [build(r) for r in runs]
     name = hashlib.sha256("".join(r.hash for r in runs).encode()).hexdigest()[:16]
     checkpoint = store / f"{name}.ckpt"
 
@@ -117,14 +117,14 @@ def _finish(
     return record
 
 
-def build(r: Run, task: datasets.Task) -> nn.Sequential:
+def build(r: Run) -> nn.Sequential:
     """The run's untrained network, its weights drawn from the run's seed."""
+    view = datasets.view(r.task, r.paper, **dict(r.task_options))
     training.initialise(r.seed)
     if r.paper == "mdn":
-        return networks.mlp(
-            task.input_shape[0], int(r.network.removeprefix("mlp-")), task.classes, neuron_factory(r)
-        )
-    return networks.conv_net(r.network, task.input_shape, neuron_factory(r))
+        hidden = int(r.network.removeprefix("mlp-"))
+        return networks.mlp(view["input_shape"][0], hidden, view["classes"], neuron_factory(r))
+    return networks.conv_net(r.network, view["input_shape"], neuron_factory(r))
 
 
 def neuron_factory(r: Run) -> networks.NeuronFactory:

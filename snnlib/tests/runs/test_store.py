@@ -9,7 +9,7 @@ import torch
 
 from snnlib import datasets, paths
 from snnlib.runs import __main__ as command
-from snnlib.runs import execute, jobs, plan, store
+from snnlib.runs import execute, jobs, pictures, plan, store
 from snnlib.runs.config import code_of, from_config
 from snnlib.tests.runs.samples import BASE, PLIF, made, other
 
@@ -40,7 +40,7 @@ def test_collect_writes_sorted_whole_small_records_once(folder, results_in, caps
     assert (folder / "plif_quarters.jsonl").read_bytes() == before
     shutil.rmtree(store)
     (record,) = execute.run(runs[:1], "test", train=False)
-    assert record["tau"][-1][0] == pytest.approx(execute.trained(runs[0], "test")[1].tau.item(), rel=1e-5)
+    assert record["tau"][-1][0] == pytest.approx(pictures.trained(runs[0], "test")[1].tau.item(), rel=1e-5)
     assert record["dataset"] == "Bright quarters"
 
 
