@@ -1,4 +1,4 @@
-"""A picture shows what its run saw: the data at hand, else the samples kept beside the records, else nothing."""
+"""A picture shows what its run saw: data at hand, else samples kept beside the records, else nothing."""
 
 import numpy as np
 import pytest
