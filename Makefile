@@ -71,7 +71,7 @@ report: env  ## write results/PROFILE/report.html from what is there
 test: env  ## lint, unit tests, every notebook as a test (smoke), and the checks of the committed notebooks
 	@rm -rf results/smoke  # nothing old may pass for new
 	@trap 'exit 130' INT; export TQDM_DISABLE=1 MPLBACKEND=Agg; failed=; \
-	{ $(PY) -m ruff check . && $(PY) -m ruff format --check snnlib; } || failed="$$failed lint,"; \
+	{ $(PY) -m ruff check . && $(PY) -m ruff format --check .; } || failed="$$failed lint,"; \
 	$(PY) -c "from importlinter.cli import lint_imports_command as lint; lint()" --no-logo || failed="$$failed import rules,"; \
 	$(PY) -m pytest || failed="$$failed unit tests,"; \
 	$(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=900 --durations=5 notebooks \
