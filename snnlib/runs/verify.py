@@ -14,8 +14,8 @@ from snnlib.runs.config import Run, code_of, from_config
 SECONDS = 100.0  # of training, as estimated, for each process
 MOST = 4
 START = 5e-3
-"""Largest relative difference of the first epoch's loss that sums rounded in another order can cause: on another
-kind of processor a rounded potential moves a spike, a spike the weights, and so on."""
+"""Largest relative difference of the first epoch's loss that sums rounded in another order can cause: on
+another kind of processor a rounded potential moves a spike, a spike the weights, and so on."""
 
 
 SAME = ("curve", "spike_rates", "tau", "theta", "w_over_tau", "accuracy_last", "accuracy_best")
