@@ -1,7 +1,7 @@
 """One self-contained page with every figure and table.
 
-Reads what artefacts.save_figure and save_table left in results/<profile>; lists what is missing. The page itself
-is report.html.jinja.
+Reads what artefacts.save_figure and save_table left in results/<profile>; lists what is missing. The page
+itself is report.html.jinja.
 """
 
 import base64
@@ -92,7 +92,8 @@ def _artefact(stem, sidecar, root):
         left_out = f"Left out: {reason.read_text().strip()}" if reason.exists() else "Not made yet"
         return common | {"missing": left_out}
     content = _table(root, stem) if sidecar["kind"] == "table" else _picture(root, stem)
-    return sidecar | common | content | {"kinds": _kinds(sidecar), "origins": _origins(sidecar), "missing": ""}
+    more = {"kinds": _kinds(sidecar), "origins": _origins(sidecar), "missing": ""}
+    return sidecar | common | content | more
 
 
 def _kinds(sidecar):
