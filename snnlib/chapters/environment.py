@@ -57,7 +57,7 @@ def make_venv(root: Path, why: str) -> Path:
         no_venv = "Python could not make .venv (see above); Debian has what it takes in python3-venv."
         _call(no_venv, sys.executable, "-m", "venv", venv)
     no_packages = "pip could not install requirements.lock (see above). Check the network, the free disk"
-    no_packages += " space (8 GB on Linux) and, if .venv is your own, that it has pip and Python 3.11 or newer."
+    no_packages += " space (8 GB on Linux) and, if .venv is your own, that its Python is 3.11 or newer."
     _call(no_packages, *pip, "-r", lock)
     _call("pip could not install snnlib (see above).", *pip, "--no-build-isolation", "-e", root)
     _call("the packages do not import (see above); remove .venv and try again.", python, "-c", PROOF)
