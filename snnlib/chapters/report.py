@@ -60,6 +60,7 @@ def build(profile: str, root: Path | None = None) -> str:
                 "stem": chapter,
                 "number": chapter[:2],
                 "title": ledger.CHAPTERS[chapter],
+                "command": f"make {chapter[:2]} PROFILE={profile}{' TRAIN=1' if profile == 'paper' else ''}",
                 "artefacts": [_artefact(stem, found.get(stem), root) for stem in stems],
             }
             for chapter, stems in chapters.items()
