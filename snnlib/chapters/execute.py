@@ -8,7 +8,7 @@ from unittest import mock
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
-from snnlib import paths
+from snnlib import files, paths
 
 # For the kernels: start from this Python, draw no second progress bar.
 KERNEL_ENVIRONMENT = {
@@ -27,32 +27,31 @@ def execute(notebook: Path, output: Path, injected: dict) -> None:
 
     Raises ChapterFailed when a cell does; what there is then is kept as <stem>.failed.ipynb beside `output`.
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
     output.unlink(missing_ok=True)  # an older copy must not pass for the result of this run
-    temporary = output.with_name(f".{output.stem}.{os.getpid()}.ipynb")
     failed = output.with_name(f"{output.stem}.failed.ipynb")
     folders = [str(paths.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]  # snnlib is found anywhere
-    try:
-        with mock.patch.dict(os.environ, KERNEL_ENVIRONMENT, PYTHONPATH=os.pathsep.join(folders)):
-            papermill.execute_notebook(
-                notebook,
-                temporary,
-                injected,
-                kernel_name="python3",
-                cwd=notebook.parent,
-                progress_bar=sys.stderr.isatty(),
-                log_output=False,
-                # no advice about encryption of loopback traffic
-                extra_arguments=["--IPKernelApp.log_level=40"],
-            )
-        os.replace(temporary, output)
-        failed.unlink(missing_ok=True)
-    except PapermillExecutionError as error:
-        os.replace(temporary, failed)
-        lines = "\n    ".join(str(error.evalue).splitlines()[-6:])
-        raise ChapterFailed(
-            f"{notebook.stem} stopped in cell {error.cell_index}: {error.ename}: {lines}\n"
-            f"  everything up to there is in {paths.short(failed)}"
-        ) from None
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    def fill(temporary):
+        try:
+            with mock.patch.dict(os.environ, KERNEL_ENVIRONMENT, PYTHONPATH=os.pathsep.join(folders)):
+                papermill.execute_notebook(
+                    notebook,
+                    temporary,
+                    injected,
+                    kernel_name="python3",
+                    cwd=notebook.parent,
+                    progress_bar=sys.stderr.isatty(),
+                    log_output=False,
+                    # no advice about encryption of loopback traffic
+                    extra_arguments=["--IPKernelApp.log_level=40"],
+                )
+        except PapermillExecutionError as error:
+            temporary.replace(failed).chmod(0o644)
+            lines = "\n    ".join(str(error.evalue).splitlines()[-6:])
+            raise ChapterFailed(
+                f"{notebook.stem} stopped in cell {error.cell_index}: {error.ename}: {lines}\n"
+                f"  everything up to there is in {paths.short(failed)}"
+            ) from None
+
+    files.write_atomically(output, fill)
+    failed.unlink(missing_ok=True)

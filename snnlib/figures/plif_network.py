@@ -100,11 +100,7 @@ def _general(axis) -> None:
         (7.9, "spiking neurons", NEURON),
         (9.4, "voting", VOTE),
     )
-    below = 0.75
-    for y, text, colour in rows:
-        arrow(axis, (5, below), (5, y - 0.45))
-        box(axis, (5, y), 3.6, 0.86, text, colour)
-        below = y + 0.45
+    _column(axis, 5, rows, 3.6, 0.45)
     for y in (3.3, 7.9):  # only neurons have a state, hence a loop in time
         arrow(axis, (6.85, y + 0.25), (6.85, y - 0.3), NEURON, 1.2, connectionstyle="arc3,rad=-1.6")
     for bottom, top, x, text in (
@@ -117,6 +113,16 @@ def _general(axis) -> None:
     for bottom, top, text in ((1.1, 5.3, "spiking\nencoder"), (5.95, 8.45, "classifier")):
         axis.plot([7.9, 8.1, 8.1, 7.9], [bottom, bottom, top, top], color="#777777", lw=1)
         axis.text(8.3, (bottom + top) / 2, text, va="center", color="#555555")
+
+
+def _column(axis, x: float, rows, wide: float, half: float, arrows: float = 1.5) -> float:
+    """Boxes at ``rows`` of (y, text, colour), joined from below by arrows; returns where the last ends."""
+    below = 0.75
+    for y, text, colour in rows:
+        arrow(axis, (x, below), (x, y - half), width=arrows)
+        box(axis, (x, y), wide, 2 * half - 0.04, text, colour)
+        below = y + half
+    return below
 
 
 def _unfolded(axis) -> None:
@@ -134,12 +140,8 @@ def _unfolded(axis) -> None:
     columns = ((1.4, "0"), (4.6, "1"), (7.8, "2"), (11.0, "T-1"))
     for x, step in columns:
         axis.text(x, 0.15, f"$X_{{{step}}}$", ha="center")
-        below = 0.75
-        for y, text, colour in rows:
-            arrow(axis, (x, below), (x, y - 0.42), width=1.1)
-            box(axis, (x, y), 1.8, 0.8, text, colour)
-            below = y + 0.42
-        arrow(axis, (x, below), (x, 9.15), width=1.1)
+        top = _column(axis, x, rows, 1.8, 0.42, 1.1)
+        arrow(axis, (x, top), (x, 9.15), width=1.1)
         axis.text(x, 9.35, f"$S_{{{step}}}$", ha="center")
     for (left, _), (right, _) in zip(columns[:-1], columns[1:], strict=True):
         for y in (3.4, 7.9):
