@@ -12,7 +12,7 @@ ARGS ?=
 # Any Python from 3.11 on starts things off; environment.py then finds or makes the one that has the packages.
 BOOT := $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
-PY = "$(shell cat .python-path)"
+PY = "$$(cat .python-path)"
 
 # Kernels start from this very Python and find snnlib from any folder.
 export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
@@ -37,7 +37,7 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[0-9a-z ]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env:  ## use the active Python if it has everything, otherwise install requirements.lock into .venv
-	@$(if $(BOOT),$(BOOT) snnlib/chapters/environment.py,echo "make env: Python 3.11 or newer is needed and none is on the PATH" >&2; exit 1)
+	@$(if $(BOOT),$(BOOT) snnlib/chapters/environment.py,echo "make env: Python 3.11 or newer is needed and none is on the PATH; install one (or \`conda env create -f environment.yml\` and activate it)" >&2; exit 1)
 
 all: env $(DATA)  ## everything: chapters 01 to 06 and the report; recorded: then a few runs trained again
 	@trap 'exit 130' INT; status=0; $(PY) -m snnlib.chapters run all $(RUN) || status=$$?; \

@@ -28,7 +28,7 @@ def race(
     entries.insert(1, _contender("ours", kind, current, grad, weight))
     name = f"Linear + {kind}" if linear else kind
     contest(
-        f"{name} {_text(shape)}",
+        f"{name} {list(shape)}",
         [entry for entry in entries if entry] + [_floor(current, grad, weight)],
         effort,
         results,
@@ -54,14 +54,14 @@ def _contender(
     if layer is None:
         return None
     module = layer.module.to(current.device)
-    scaled = current if layer.input_scale == 1 else current * layer.input_scale
-    synapse = None
-    if weight is not None:
-        synapse, scaled = nn.Linear(*weight.shape, bias=False, device=weight.device), current
+    if weight is None:
+        x = current if layer.input_scale == 1 else current * layer.input_scale
+        x = x.detach().requires_grad_()
+        learned = [x]
+    else:
+        synapse = nn.Linear(*weight.shape, bias=False, device=weight.device)
         synapse.weight = nn.Parameter(weight * layer.input_scale)
-    module = module if synapse is None else nn.Sequential(synapse, module)
-    x = scaled.detach().requires_grad_(synapse is None)
-    learned = [x] if synapse is None else [synapse.weight]
+        module, x, learned = nn.Sequential(synapse, module), current, [synapse.weight]
     if kind == "PLIF":
         learned += [p for p in layer.module.parameters() if p.requires_grad]
 
@@ -79,14 +79,13 @@ def _contender(
     def outputs() -> dict[str, Tensor]:
         spikes, gradients = both()
         found = {"spikes": spikes.detach()}
-        if layer.same_gradient and synapse is None:
+        if layer.same_gradient and weight is None:
             found["gradient"] = gradients[0] * layer.input_scale
             found |= {f"gradient of parameter {i}": g for i, g in enumerate(gradients[1:])}
         return found
 
-    role = {"ours": "ours", peers.LOOP: "loop"}.get(name, "peer")
     passes = {FORWARD: forward, BOTH: both, GRAPH: with_graph}
-    return Contender(name, peers.version(name), passes, outputs, (role,))
+    return Contender(name, peers.version(name), passes, outputs, (peers.role(name),))
 
 
 def _floor(current: Tensor, grad: Tensor, weight: Tensor | None) -> Contender:
@@ -131,18 +130,5 @@ def memory_against_steps(kind: str, steps: list[int], results: Results, device: 
             peak = measure.memory_of(both, device).peak
             after = measure.memory_of(entry.passes[GRAPH], device).after
             found.append((count, entry.implementation, max(0.0, after - size), peak, size))
-            nan = float("nan")
-            results.rows.append(
-                {
-                    "work": f"{kind} {_text(current.shape)}",
-                    "device": device,
-                    "implementation": entry.implementation,
-                }
-                | {"version": entry.version, "pass": "memory of forward + backward", "median_ms": nan}
-                | {"low_ms": nan, "high_ms": nan, "peak_mib": peak, "roles": entry.roles}
-            )
+            results.add(f"{kind} {list(current.shape)}", device, entry, "memory of forward + backward", peak)
     return pd.DataFrame(found, columns=["T", "implementation", "kept", "peak", "current"])
-
-
-def _text(shape) -> str:
-    return "[" + ", ".join(map(str, shape)) + "]"

@@ -31,6 +31,7 @@ COLUMNS = (
     "ratio_to_best_peer",
     "ratio_to_floor",
 )
+NAN = float("nan")
 ROLES = ("ours", "peer", "loop", "floor")
 """The companion, another library, the plain PyTorch loop, what the hardware allows."""
 
@@ -75,6 +76,11 @@ class Results:
 
     rows: list[dict] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def add(self, work, device, contender, name, peak, median=NAN, low=NAN, high=NAN) -> None:
+        """A row on the pass ``name`` of a contender: MiB at most, and ms."""
+        about = (work, device, contender.implementation, contender.version, name, median, low, high, peak)
+        self.rows.append(dict(zip(COLUMNS[: len(about)], about, strict=True)) | {"roles": contender.roles})
 
 
 def share_different(ours: Tensor, theirs: Tensor, tolerance: float = 1e-3) -> float:
@@ -144,21 +150,8 @@ def contest(
         peaks = [memory_of(call, device).peak for call in calls]  # and a call to warm up
         timed = in_turns(calls, effort, device)
         for samples, peak, contender in zip(timed, peaks, taking_part, strict=True):
-            median, low, high = quartiles(samples)
-            results.rows.append(
-                {
-                    "work": work,
-                    "device": device,
-                    "implementation": contender.implementation,
-                    "version": contender.version,
-                    "pass": name,
-                    "median_ms": 1e3 * scale * median,
-                    "low_ms": 1e3 * scale * low,
-                    "high_ms": 1e3 * scale * high,
-                    "peak_mib": peak,
-                    "roles": contender.roles,
-                }
-            )
+            times = [1e3 * scale * value for value in quartiles(samples)]
+            results.add(work, device, contender, name, peak, *times)
 
 
 def in_turns(calls: Sequence[Callable], effort: Effort, device: str = "cpu") -> list[list[float]]:
@@ -233,7 +226,7 @@ def table(rows: Iterable[dict]) -> pd.DataFrame:
 
 
 def _fastest(rows, role):
-    return min((row["median_ms"] for row in rows if role in row["roles"]), default=float("nan"))
+    return min((row["median_ms"] for row in rows if role in row["roles"]), default=NAN)
 
 
 @dataclass(frozen=True)
@@ -259,7 +252,7 @@ def memory_of(call: Callable, device: str = "cpu") -> Memory:
         return Memory(*((value - before) / 2**20 for value in now))
     if not sys.platform.startswith("linux"):
         call()  # the first call still warms up
-        return Memory(float("nan"), float("nan"))
+        return Memory(NAN, NAN)
     try:
         with contextlib.suppress(AttributeError):  # glibc: give back what it keeps for later
             ctypes.CDLL(None).malloc_trim(0)
@@ -267,11 +260,10 @@ def memory_of(call: Callable, device: str = "cpu") -> Memory:
             file.write("5")  # the peak starts anew
     except OSError:
         call()
-        return Memory(float("nan"), float("nan"))
-    else:
-        before = _pages("VmRSS")
-        kept = call()
-        now = _pages("VmHWM"), _pages("VmRSS")
+        return Memory(NAN, NAN)
+    before = _pages("VmRSS")
+    kept = call()
+    now = _pages("VmHWM"), _pages("VmRSS")
     del kept
     return Memory(*(max(0.0, value - before) for value in now))
 

@@ -61,6 +61,11 @@ def version(implementation: str) -> str:
         return ""
 
 
+def role(implementation: str) -> str:
+    """The part that an implementation takes in a race: one of ``measure.ROLES``."""
+    return {"ours": "ours", LOOP: "loop"}.get(implementation, "peer")
+
+
 def missing() -> list[str]:
     """One sentence for each library that is not installed."""
     return [
@@ -121,23 +126,16 @@ class _Reset(nn.Module):
 def spikingjelly_node(kind: str) -> nn.Module:
     """SpikingJelly's neuron over whole sequences, state kept until ``functional.reset_net``."""
     neuron = _import("spikingjelly.activation_based.neuron")
-    common = {"v_reset": 0.0, "step_mode": "m", "store_v_seq": False}
     atan = _import("spikingjelly.activation_based.surrogate").ATan(alpha=2.0)
-    paper = {
-        **common,
-        "decay_input": True,
-        "v_threshold": 1.0,
-        "surrogate_function": atan,
-        "detach_reset": True,
-    }
+    common = {"v_reset": 0.0, "step_mode": "m", "store_v_seq": False, "surrogate_function": atan}
+    paper = {"decay_input": True, "v_threshold": 1.0, "detach_reset": True}
+    mdn = {"decay_input": False, "v_threshold": 0.5, "detach_reset": False}
     if kind == "LIF":
-        return neuron.LIFNode(tau=TAU, **paper)
+        return neuron.LIFNode(tau=TAU, **paper, **common)
     if kind == "PLIF":
-        return neuron.ParametricLIFNode(init_tau=TAU, **paper)
+        return neuron.ParametricLIFNode(init_tau=TAU, **paper, **common)
     # v <- v - v / tau + x with 1 - 1 / tau = 0.2; its derivative is ATan's, the window is not among its own.
-    return neuron.LIFNode(
-        tau=1.25, decay_input=False, v_threshold=0.5, surrogate_function=atan, detach_reset=False, **common
-    )
+    return neuron.LIFNode(tau=1.25, **mdn, **common)
 
 
 def _spikingjelly(kind: str) -> Layer | None:

@@ -6,7 +6,7 @@ weights.
 import copy
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from torch.nn import functional
 from snnlib import datasets, networks
 from snnlib.bench import peers
 from snnlib.bench.measure import Contender, Effort, Results, contest
-from snnlib.layers import TimeBatched, TimeSharedDropout
+from snnlib.layers import TimeBatched
 from snnlib.runs.ensemble import Ensemble, Step
 
 STEP = "training step"
@@ -98,12 +98,7 @@ def race(setting: Setting, effort: Effort, results: Results, device: str, batche
     entries = [_contender(name, setting, device, batches) for name in setting.networks]
     epoch = f"epoch of {setting.train_samples:,}, from {batches} batches"
     share = setting.train_samples / (batches * setting.batch) if batches else 1.0
-    entries = [
-        Contender(
-            e.implementation, e.version, {epoch if batches else STEP: e.passes[STEP]}, e.outputs, e.roles
-        )
-        for e in entries
-    ]
+    entries = [replace(e, passes={epoch if batches else STEP: e.passes[STEP]}) for e in entries]
     contest(setting.work, entries, effort, results, device, setting.allowed, scale=share)
 
 
@@ -114,14 +109,12 @@ def _contender(name: str, setting: Setting, device: str, batches: int) -> Conten
     task, encode = setting.task, setting.encode[name]
     images, labels = task.train_x.to(device), task.train_y.to(device)
 
-    def step(first: int = 0) -> float:
+    def step(first: int = 0, mark: Callable = lambda: None) -> float:
         chosen = slice(first, first + setting.batch)
+        mark()
         x_seq = encode(images[chosen], generator)
-        loss = functional.mse_loss(network(x_seq).mean(0), _targets(labels[chosen], task))
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        return loss.item()
+        mark()
+        return _update(network, optimiser, x_seq, _targets(labels[chosen], task), mark).item()
 
     def steps() -> list[float]:
         room = len(labels) - setting.batch + 1
@@ -130,24 +123,28 @@ def _contender(name: str, setting: Setting, device: str, batches: int) -> Conten
     def outputs() -> dict[str, Tensor]:
         """Output spikes for the same encoded input, dropout off."""
         x_seq = task.batch(images[: setting.batch], torch.Generator(device).manual_seed(1), train=False)
-        with torch.no_grad(), _no_dropout(network):
-            return {"output spikes": copy.deepcopy(network)(x_seq)}
+        with torch.no_grad():
+            return {"output spikes": _without_dropout(network)(x_seq)}
 
     def timed_parts() -> list[float]:
-        marks = [_now(device)]
-        x_seq = encode(images[: setting.batch], generator)
-        marks.append(_now(device))
-        loss = functional.mse_loss(network(x_seq).mean(0), _targets(labels[: setting.batch], task))
-        marks.append(_now(device))
-        optimiser.zero_grad()
-        loss.backward()
-        marks.append(_now(device))
-        optimiser.step()
-        marks.append(_now(device))
+        marks: list[float] = []
+        step(mark=lambda: marks.append(_now(device)))
         return np.diff(marks).tolist()
 
-    role = {"ours": "ours", peers.LOOP: "loop"}.get(name, "peer")
-    return Contender(name, peers.version(name), {STEP: steps, PARTS: timed_parts}, outputs, (role,))
+    passes = {STEP: steps, PARTS: timed_parts}
+    return Contender(name, peers.version(name), passes, outputs, (peers.role(name),))
+
+
+def _update(network: nn.Module, optimiser, x_seq, target: Tensor, mark: Callable = lambda: None) -> Tensor:
+    """The loss of a training step; ``mark`` is called after forward pass, backward pass and update."""
+    loss = functional.mse_loss(network(x_seq).mean(0), target)
+    mark()
+    optimiser.zero_grad()
+    loss.backward()
+    mark()
+    optimiser.step()
+    mark()
+    return loss
 
 
 def _make_it_fire(network: nn.Module, task: datasets.Task, batch: int, device: str) -> None:
@@ -156,9 +153,9 @@ def _make_it_fire(network: nn.Module, task: datasets.Task, batch: int, device: s
     """
     images = task.train_x[:batch].to(device)
     x_seq = task.batch(images, torch.Generator(device).manual_seed(1), train=False)
-    with torch.no_grad(), _no_dropout(network):
+    with torch.no_grad():
         for _ in range(8):
-            if copy.deepcopy(network)(x_seq).mean() > 0.02:
+            if _without_dropout(network)(x_seq).mean() > 0.02:
                 break
             for module in network.modules():
                 if isinstance(module, nn.Linear):
@@ -179,22 +176,13 @@ def parts(setting: Setting, device: str, steps: int) -> pd.DataFrame:
     return pd.DataFrame.from_dict(medians, orient="index", columns=columns) * 1e3
 
 
-class _no_dropout:
-    """Within the block, dropout layers of any library pass everything."""
-
-    def __init__(self, network: nn.Module):
-        kept = [
-            m for m in network.modules() if isinstance(m, TimeSharedDropout) or "Dropout" in type(m).__name__
-        ]
-        self.before = [(module, module.p) for module in kept]
-
-    def __enter__(self):
-        for module, _ in self.before:
-            module.p = 0.0
-
-    def __exit__(self, *_):
-        for module, p in self.before:
-            module.p = p
+def _without_dropout(network: nn.Module) -> nn.Module:
+    """A copy, running statistics and all, in which dropout layers of any library pass everything."""
+    network = copy.deepcopy(network)
+    for module in network.modules():
+        if "Dropout" in type(module).__name__:
+            module.eval()
+    return network
 
 
 def _now(device: str) -> float:
@@ -269,11 +257,7 @@ def ensemble(size: Size, members: int, effort: Effort, results: Results, device:
         for network, optimiser, generator in zip(
             alone, optimisers, _generators(members, device), strict=True
         ):
-            x_seq = task.batch(images, generator, train=True, listed=True)
-            loss = functional.mse_loss(network(x_seq).mean(0), target)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+            _update(network, optimiser, task.batch(images, generator, train=True, listed=True), target)
 
     def batched() -> None:
         encoded = [task.batch(images, g, train=True) for g in _generators(members, device)]

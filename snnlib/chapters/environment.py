@@ -1,148 +1,96 @@
 """Find or make the Python that everything runs in: what `make env` calls.
 
-The active python3 is used when it already has every dependency of pyproject.toml in its range; otherwise
-.venv is made from requirements.lock. The choice is written to .python-path, which the Makefile reads. A
-finished .venv holds a stamp (its path and the hash of the lock), an unfinished one a marker.
+The active Python is used when it has every dependency of pyproject.toml in its range, otherwise .venv with
+what requirements.lock asks for. The choice goes to .python-path, which the Makefile reads.
 This file runs before anything is installed: standard library only.
 """
 
-import hashlib
-import os
-import re
+import fcntl
 import shutil
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-OLDEST = (3, 11)
 PROOF = "import torch, torchvision, tonic, librosa, sklearn, papermill, nbval, pytest"
 
 
-def requirements(pyproject):
-    """Lines such as "torch>=2.11" of the project and of its dev extra."""
-    import tomllib
-
-    project = tomllib.loads(pyproject.read_text())["project"]
-    return project["dependencies"] + project["optional-dependencies"]["dev"]
-
-
-def _numbers(version):
-    return tuple(int(part) for part in re.match(r"\d+(\.\d+)*", version).group().split("."))
-
-
-def _problem(requirement):
-    """What keeps this Python from meeting "name>=1.2,<3", in a few words; "" when it does."""
-    name, ranges = re.match(r"([\w.-]+)(.*)", requirement).groups()
+def lacking(root: Path) -> str:
+    """What keeps this Python from meeting root/pyproject.toml, in a few words; "" when it has everything."""
     try:
-        version = metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return f"{name} is missing"
-    for operator, bound in re.findall(r"(>=|<)\s*([\d.]+)", ranges):
-        if (_numbers(version) >= _numbers(bound)) != (operator == ">="):
-            return f"{name} {version} is not {operator}{bound}"
+        from packaging.requirements import Requirement  # a Python with everything has it, by matplotlib
+    except ImportError:
+        return "packaging is missing"
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    for wanted in map(Requirement, project["dependencies"] + project["optional-dependencies"]["dev"]):
+        try:
+            version = metadata.version(wanted.name)
+        except metadata.PackageNotFoundError:
+            return f"{wanted.name} is missing"
+        if not wanted.specifier.contains(version, prereleases=True):
+            return f"{wanted.name} {version} is not {wanted.specifier}"
     return ""
 
 
-def problems(needed):
-    """The unmet ones among `needed`, each in a few words."""
-    return [text for text in map(_problem, needed) if text]
+def make_venv(root: Path, why: str) -> Path:
+    """The interpreter of root/.venv: made, brought up to the lock or, if half made or moved, made afresh."""
+    venv, lock = root / ".venv", root / "requirements.lock"
+    python, mark = venv / "bin" / "python", venv / ".complete"
+    whole, made = f"{root}\n{lock.read_text()}", mark.read_text() if mark.exists() else ""
+    if made == whole and python.exists():
+        return python
+    if venv.is_symlink():
+        raise SystemExit("make env: .venv is a link to another place; remove it or activate its target.")
+    print(f"make env: {why}; installing requirements.lock into .venv (minutes the first time)", flush=True)
+    if made and not made.startswith(f"{root}\n"):
+        if Path(sys.prefix).resolve() == venv.resolve():
+            raise SystemExit("make env: .venv is half installed or moved, and active; `deactivate` it first.")
+        print("make env: .venv is half installed or was made elsewhere; starting it afresh", flush=True)
+        shutil.rmtree(venv)
+    missing = not python.exists()
+    venv.mkdir(exist_ok=True)
+    mark.write_text("unfinished\n")  # before anything else: half a .venv must never look like a whole one
+    pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps"]  # the lock is complete
+    pip += [] if sys.stdout.isatty() else ["--quiet"]  # a terminal gets pip's progress bars, a log does not
+    if missing:
+        no_venv = "Python could not make .venv (see above); Debian has what it takes in python3-venv."
+        _call(no_venv, sys.executable, "-m", "venv", venv)
+    no_packages = "pip could not install requirements.lock (see above). Check the network, the free disk"
+    no_packages += " space (8 GB on Linux) and, if .venv is your own, that its Python is 3.11 or newer."
+    _call(no_packages, *pip, "-r", lock)
+    _call("pip could not install snnlib (see above).", *pip, "--no-build-isolation", "-e", root)
+    _call("the packages do not import (see above); remove .venv and try again.", python, "-c", PROOF)
+    mark.write_text(whole)
+    return python
 
 
-def stamp(root):
-    """What a finished .venv is marked with: where it is (it cannot be moved), and the hash of its lock."""
-    return f"{root}\n{hashlib.sha256((root / 'requirements.lock').read_bytes()).hexdigest()}\n"
-
-
-def _call(command, failure):
+def _call(failure, *command):
     """Run a command; on failure end with one sentence."""
     if subprocess.run(command).returncode:
         raise SystemExit(f"make env: {failure}")
 
 
-def make_venv(root):
-    """Make or complete root/.venv and return its interpreter. Half a .venv, or a moved one, is replaced."""
-    venv = root / ".venv"
-    python, done, unfinished = venv / "bin" / "python", venv / ".complete", venv / ".unfinished"
-    if done.exists() and done.read_text() == stamp(root) and python.exists():
-        return python
-    if venv.is_symlink():
-        raise SystemExit("make env: .venv is a link to another place; remove it or activate its target.")
-    moved = done.exists() and done.read_text().splitlines()[:1] != [str(root)]
-    if unfinished.exists() or moved:
-        if Path(sys.prefix).resolve() == venv.resolve():
-            raise SystemExit("make env: .venv is half installed or moved, and active; `deactivate` it first.")
-        print(f"make env: .venv {'was made elsewhere' if moved else 'is half installed'}; starting it afresh")
-        shutil.rmtree(venv)
-    done.unlink(missing_ok=True)
-    if not python.exists():
-        venv.mkdir(exist_ok=True)
-        unfinished.touch()  # before anything else: half a .venv must never look like a whole one
-        _call(
-            [sys.executable, "-m", "venv", str(venv)],
-            "python3 could not make a virtual environment (see above); Debian has it in python3-venv.",
-        )
-    unfinished.touch()
-    _call(
-        [str(python), "-c", f"import pip, sys; sys.exit(sys.version_info < {OLDEST})"],
-        "the .venv that is there has no pip or a Python older than 3.11; remove it and run this again.",
-    )
-    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
-    pip += [] if sys.stdout.isatty() else ["--quiet"]  # a terminal gets pip's progress bars, a log does not
-    _call(
-        [*pip, "--no-deps", "-r", str(root / "requirements.lock")],  # the lock is complete
-        "pip could not install requirements.lock (see above). Check the network and the free disk space "
-        "(8 GB on Linux), then run it again.",
-    )
-    _call(
-        [*pip, "--no-deps", "--no-build-isolation", "-e", str(root)],
-        "pip could not install snnlib (see above).",
-    )
-    _call(
-        [str(python), "-c", PROOF],
-        "the installed packages do not import (see above); remove .venv and try again.",
-    )
-    done.write_text(stamp(root))
-    unfinished.unlink()
-    return python
-
-
-def choose(root):
-    """The interpreter to use, and a sentence that says which and why."""
-    unmet = problems(requirements(root / "pyproject.toml"))
-    if not unmet:
-        return Path(sys.executable), f"the active Python ({sys.executable}) has everything"
-    why = unmet[0] + (f" and {len(unmet) - 1} more" if len(unmet) > 1 else "")
-    done = root / ".venv" / ".complete"
-    if not (done.exists() and done.read_text() == stamp(root)):
-        print(
-            f"make env: the active Python lacks something ({why}); installing requirements.lock into .venv "
-            "(several minutes the first time)",
-            flush=True,
-        )
-    return make_venv(root), ".venv has what requirements.lock asks for"
-
-
-def main():
-    """Choose, remember, say so when the choice is new."""
-    if sys.version_info < OLDEST:
-        version = ".".join(map(str, sys.version_info[:2]))
-        raise SystemExit(
-            f"make env: Python 3.11 or newer is needed and python3 is {version}; install a newer one "
-            "(or `conda env create -f environment.yml`) and put it on the PATH."
-        )
-    python, sentence = choose(ROOT)
-    remembered = ROOT / ".python-path"
-    if not remembered.exists() or remembered.read_text() != f"{python}\n":
-        temporary = remembered.with_suffix(".new")
-        temporary.write_text(f"{python}\n")
-        os.replace(temporary, remembered)
-        print(f"make env: {sentence}")
+def main(root: Path) -> None:
+    """Choose, remember, say so when the choice is new; one at a time."""
+    with (root / "requirements.lock").open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("make env: another `make env` is at work here; waiting for it", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        lack = lacking(root)
+        has = f"lacks something ({lack})" if lack else "has everything"
+        why = f"the active Python ({sys.executable}) {has}"
+        python = make_venv(root, why) if lack else Path(sys.executable)
+        remembered = root / ".python-path"
+        if not remembered.exists() or remembered.read_text() != f"{python}\n":
+            remembered.write_text(f"{python}\n")
+            print(f"make env: {'.venv has what requirements.lock asks for' if lack else why}")
 
 
 if __name__ == "__main__":
     try:
-        main()
+        main(Path(__file__).resolve().parents[2])
     except KeyboardInterrupt:
         raise SystemExit("\nmake env: interrupted; the next call starts the installation afresh") from None

@@ -18,14 +18,13 @@ from snnlib.results import ledger
 from snnlib.runs.grids import MDN_TASKS, PLIF_DATASETS
 
 NOTEBOOKS = paths.ROOT / "notebooks"
-_TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "tuple": tuple, "dict": dict}
+_TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list}
 
 
 @dataclass(frozen=True)
 class Parameter:
     """One line of a parameters cell; `type` is its annotation as written, e.g. "list[int]"."""
 
-    name: str
     type: str
     default: object
 
@@ -62,7 +61,7 @@ def parse(source: str, where: str) -> dict[str, Parameter]:
             continue  # a string on its own is a comment
         try:
             name, annotation = node.target.id, ast.unparse(node.annotation)
-            found[name] = Parameter(name, annotation, ast.literal_eval(node.value))
+            found[name] = Parameter(annotation, ast.literal_eval(node.value))
         except (AttributeError, TypeError, ValueError):
             raise ValueError(
                 f"{where}: {ast.unparse(node)!r} in the parameters cell is not of the form "
@@ -76,40 +75,17 @@ def parse(source: str, where: str) -> dict[str, Parameter]:
 
 def mismatch(value, annotation: str) -> str:
     """Why `value` does not fit an annotation such as "int" or "list[float]", in words; "" when it does."""
-    return _mismatch(value, ast.parse(annotation, mode="eval").body)
-
-
-def _mismatch(value, node):
-    if isinstance(node, ast.BinOp):  # int | None
-        neither = _mismatch(value, node.left) and _mismatch(value, node.right)
-        return _expected(value, node) if neither else ""
-    if isinstance(node, ast.Constant) and node.value is None:
-        return "" if value is None else _expected(value, node)
-    outer = node.value if isinstance(node, ast.Subscript) else node
-    wanted = _TYPES.get(outer.id) if isinstance(outer, ast.Name) else None
-    if wanted is None:
-        return f"has the type {ast.unparse(node)}, which is none of {', '.join(_TYPES)}"
-    accepted = {float: (int, float), tuple: (list, tuple)}.get(wanted, wanted)  # YAML has no tuples
-    if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
-        return _expected(value, node)
-    if isinstance(node, ast.Subscript) and wanted is not dict:
-        inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        repeated = wanted is list or isinstance(inner[-1], ast.Constant)  # list[int], tuple[int, ...]
-        if not repeated and len(inner) != len(value):
-            return _expected(value, node)
-        for position, item in enumerate(value):
-            problem = _mismatch(item, inner[0] if repeated else inner[position])
-            if problem:
-                return f"holds an item that {problem}"
-    return ""
-
-
-def _expected(value, node):
-    wanted, hint = ast.unparse(node), ""
-    if isinstance(value, str) and wanted == "float":
-        with contextlib.suppress(ValueError):
-            hint = f"; YAML takes {value} for text, write {float(value)!r} (or with a point: 1.0e-3)"
-    return f"should be {wanted} and is {type(value).__name__} {value!r}{hint}"
+    outer, _, inner = annotation.removesuffix("]").partition("[")
+    if outer not in _TYPES:
+        return f"has the type {annotation}, which is none of {', '.join(_TYPES)}"
+    if not isinstance(value, _TYPES[outer]) or (isinstance(value, bool) and outer != "bool"):
+        hint = ""
+        if isinstance(value, str) and outer == "float":
+            with contextlib.suppress(ValueError):
+                hint = f"; YAML takes {value} for text, write {float(value)!r} (or with a point: 1.0e-3)"
+        return f"should be {annotation} and is {type(value).__name__} {value!r}{hint}"
+    problems = (mismatch(item, inner) for item in value) if inner else ()
+    return next((f"holds an item that {problem}" for problem in problems if problem), "")
 
 
 def check(values: dict, known: dict[str, Parameter], where: str) -> dict:
@@ -131,9 +107,7 @@ def check(values: dict, known: dict[str, Parameter], where: str) -> dict:
             raise ValueError(f"{where}: {name!r} {problem}.")
         if isinstance(value, int) and not isinstance(value, bool) and value < 0:
             raise ValueError(f"{where}: {name!r} is {value}; it must be 0 or more.")
-        if annotation == "float":
-            value = float(value)
-        checked[name] = tuple(value) if annotation.startswith("tuple") else value
+        checked[name] = float(value) if annotation == "float" else value
     return checked
 
 

@@ -1,5 +1,6 @@
 """Chapters as they are committed: put the outputs of a run into notebooks/, check what stands there."""
 
+import copy
 import json
 import re
 import sys
@@ -28,27 +29,22 @@ def merge(
     injected = next(
         (cell for cell in executed.cells if "injected-parameters" in cell.metadata.get("tags", [])), None
     )
-    result, count = nbformat.from_dict(json.loads(json.dumps(committed))), 0
-    for cell in result.cells:
-        if cell.cell_type != "code":
-            continue
+    result = copy.deepcopy(committed)
+    code = [cell for cell in result.cells if cell.cell_type == "code"]
+    for count, cell in enumerate(code, start=1):
         if cell.id not in made or made[cell.id].source != cell.source:
             raise ValueError(
                 f"{name}: the executed copy was made from another version of this notebook; "
                 f"run `make {name[:2]}` with its PROFILE again."
             )
-        count += 1
         cell.execution_count = count
         cell.outputs = [
             _bare(output, count) for output in made[cell.id].outputs if output.get("name") != "stderr"
         ]
         if "parameters" in cell.metadata.get("tags", []) and injected is not None:
             values = [line for line in injected.source.splitlines() if line and not line.startswith("#")]
-            text = (
-                "The outputs in this file were made with other values than the cell's:\n"
-                + "\n".join(values)
-                + "\n"
-            )
+            values.insert(0, "The outputs in this file were made with other values than the cell's:")
+            text = "\n".join(values) + "\n"
             cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)]
     return result
 
@@ -93,18 +89,10 @@ def faults(notebook: nbformat.NotebookNode, size: int) -> list[str]:
 
 
 def _text(output):
-    """The words in an output; pictures have none."""
+    """The words in an output; pictures, but for SVG, have none."""
     data = output.get("data", {})
-    return "\n".join(
-        [
-            str(output.get("text", "")),
-            *(
-                str(value)
-                for kind, value in data.items()
-                if not kind.startswith("image/") or kind == "image/svg+xml"
-            ),
-        ]
-    )
+    pixels = [kind for kind in data if kind.startswith("image/") and kind != "image/svg+xml"]
+    return "\n".join(map(str, [output.get("text", ""), *(data[kind] for kind in data if kind not in pixels)]))
 
 
 def _absolute_path(text):

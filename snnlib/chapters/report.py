@@ -1,15 +1,17 @@
 """One self-contained page with every figure and table.
 
-Reads what artefacts.save_figure and save_table left in results/<profile>; lists what is missing.
+Reads what artefacts.save_figure and save_table left in results/<profile>; lists what is missing. The page
+itself is report.html.jinja.
 """
 
 import base64
 import json
 import struct
+from collections import Counter
 from datetime import UTC, datetime
-from html import escape
 from pathlib import Path
 
+import jinja2
 import pandas as pd
 
 from snnlib import files, paths
@@ -19,14 +21,7 @@ from snnlib.results import ledger
 
 KINDS = ("stand-in", "part", "open set", "package", "official")  # the least trustworthy first
 LARGEST_SVG = 300_000  # bytes; above it the page carries the PNG
-COMPARED = (
-    "published",
-    "published_sd",
-    "ours",
-    "sd",
-    "interval",
-    "difference",
-)  # shown with the same number of decimals
+COMPARED = ("published", "published_sd", "ours", "sd", "interval", "difference")  # with as many decimals
 HEADINGS = {"sd": "± sd", "interval": "± 95 %", "published_sd": "± sd (published)", "data": "data source"}
 
 
@@ -35,33 +30,59 @@ def build(profile: str, root: Path | None = None) -> str:
     root = root or paths.results(profile)
     found = _sidecars(root / "figures") | _sidecars(root / "tables")
     chapters = {chapter: [*ledger.FIGURES[chapter], *ledger.TABLES[chapter]] for chapter in ledger.CHAPTERS}
-    extra = [stem for stem in found if not ledger.chapter_of(stem)]
-    for stem in extra:  # a chapter may make more than the ledger asks for
-        chapters.get(found[stem]["chapter"], next(iter(chapters.values()))).append(stem)
-    wanted = [stem for stems in chapters.values() for stem in stems]
-    sections = [_chapter(chapter, stems, found, root, profile) for chapter, stems in chapters.items()]
-    return "\n".join(
-        [
-            "<!doctype html>",
-            '<html lang="en">',
-            "<head>",
-            '<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>SNN paper companion: {escape(profile)} results</title>",
-            f"<style>\n{Path(__file__).with_name('report.css').read_text()}</style>",
-            "</head>",
-            '<body><div class="page">',
-            _masthead(profile, wanted, found),
-            _contents(chapters, found),
-            _data(found),
-            *sections,
-            '<footer class="colophon">Difference is ours minus published. Written by '
-            "<code>make report</code>; the same numbers are in the CSV files beside this page.</footer>",
-            "</div></body>",
-            "</html>",
-            "",
-        ]
+    for stem, sidecar in found.items():
+        if not ledger.chapter_of(stem):  # a chapter may make more than the ledger asks for
+            chapters.get(sidecar["chapter"], next(iter(chapters.values()))).append(stem)
+    stand_ins = sum("stand-in" in _kinds(sidecar) for sidecar in found.values())
+    sources = Counter(
+        (source["dataset"], source["source"], source["note"])
+        for sidecar in found.values()
+        for source in sidecar["sources"]
+        if source["source"]
     )
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template("report.html.jinja").render(
+        profile=profile,
+        facts={
+            "Profile": profile,
+            "Commit": commit(),
+            "Written": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            "Figures and tables": f"{len(found)} of {sum(map(len, chapters.values()))}",
+            "With stand-in data": f"{stand_ins} of {len(found)}",
+        },
+        sources=sorted(sources.items()),
+        chapters=[
+            {
+                "stem": chapter,
+                "number": chapter[:2],
+                "title": ledger.CHAPTERS[chapter],
+                "command": f"make {chapter[:2]} PROFILE={profile}{'' if _trains(chapter, profile) else ' TRAIN=1'}",
+                "artefacts": [_artefact(stem, found.get(stem), root) for stem in stems],
+            }
+            for chapter, stems in chapters.items()
+        ],
+    )
+
+
+def write(profile: str) -> Path:
+    """Write results/<profile>/report.html; FileNotFoundError where the profile has no results. Artefacts that
+    are missing are listed on the page.
+    """
+    root = paths.results(profile)
+    if not root.exists():
+        raise FileNotFoundError(f"There are no results in {root}; run `make all PROFILE={profile}`.")
+    text = build(profile, root)
+    return files.write_atomically(root / "report.html", lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def _trains(chapter, profile):
+    """Whether the chapter trains in this profile what it lacks."""
+    return parameters.resolve(chapter, profile, {})[1].get("train", True)
 
 
 def _sidecars(folder):
@@ -70,158 +91,59 @@ def _sidecars(folder):
     }
 
 
-def _masthead(profile, wanted, found):
-    made = [stem for stem in wanted if stem in found]
-    stands = sum(_worst(found[stem]) == "stand-in" for stem in made)
-    facts = {
-        "Profile": profile,
-        "Commit": commit(),
-        "Written": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "Figures and tables": f"{len(made)} of {len(wanted)}",
-        "With stand-in data": f"{stands} of {len(made)}",
-    }
-    cells = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items())
-    return (
-        '<header class="masthead"><h1>Two papers on spiking networks, regenerated</h1>'
-        '<p class="lead">Every figure and table of “Finite Meta-Dynamic Neurons” (MDN) and “Learnable'
-        " Membrane Time Constant” (PLIF), as this machine made them, each with the paper’s number, the data "
-        f'it really used and what it cost.</p><dl class="facts">{cells}</dl></header>'
-    )
+def _artefact(stem, sidecar, root):
+    """What the page shows of one artefact; of a missing one, why."""
+    common = {"stem": stem, "title": ledger.title(stem)}
+    if not sidecar:
+        reason = root / "missing" / f"{stem}.txt"
+        left_out = f"Left out: {reason.read_text().strip()}" if reason.exists() else "Not made yet"
+        return common | {"missing": left_out}
+    content = _table(root, stem) if sidecar["kind"] == "table" else _picture(root, stem)
+    more = {"kinds": _kinds(sidecar), "origins": _origins(sidecar), "missing": ""}
+    return sidecar | common | content | more
 
 
-def _contents(chapters, found):
-    items = []
-    for chapter, stems in chapters.items():
-        links = "".join(
-            f'<li><a class="{"" if stem in found else "gone"}" href="#{stem}">{escape(_short(stem))}</a></li>'
-            for stem in stems
-        )
-        title = f"{chapter[:2]} {escape(ledger.CHAPTERS[chapter])}"
-        items.append(f'<li><a href="#{chapter}">{title}</a><ol>{links}</ol></li>')
-    listed = f"<summary>Contents</summary><ol>{''.join(items)}</ol>"
-    return f'<nav class="contents"><details open>{listed}</details></nav>'
-
-
-def _short(stem):
-    return ledger.title(stem).replace(" paper, ", " ")
-
-
-def _data(found):
-    """One row for each data set that any artefact used."""
-    sources = {}
-    for stem, sidecar in found.items():
-        for source in filter(lambda source: source["source"], sidecar["sources"]):
-            key = (source["dataset"], source["source"], source["note"])
-            sources.setdefault(key, []).append(stem)
-    if not sources:
-        return ""
-    rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{_badge(kind)}</td><td>{escape(note)}</td>"
-        f'<td class="number">{len(stems)}</td></tr>'
-        for (name, kind, note), stems in sorted(sources.items())
-    )
-    return (
-        '<section class="sources" id="data"><h2>Data behind this page</h2><div class="box"><table><thead><tr>'
-        '<th>data set</th><th>source</th><th>note</th><th class="number">used in</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div></section>"
-    )
-
-
-def _chapter(chapter, stems, found, root, profile):
-    articles = "".join(
-        _artefact(found[stem], root) if stem in found else _missing(stem, chapter, root, profile)
-        for stem in stems
-    )
-    return (
-        f'<section class="chapter" id="{chapter}"><p class="label">Chapter {chapter[:2]}</p>'
-        f"<h2>{escape(ledger.CHAPTERS[chapter])}</h2>{articles}</section>"
-    )
-
-
-def _missing(stem, chapter, root, profile):
-    reason = root / "missing" / f"{stem}.txt"
-    why = f"Left out: {reason.read_text().strip()}" if reason.exists() else "Not made yet"
-    trains = "train" not in parameters.of(chapter) or parameters.resolve(chapter, profile, {})[1]["train"]
-    command = f"make {chapter[:2]} PROFILE={profile}{'' if trains else ' TRAIN=1'}"
-    return (
-        f'<article class="missing" id="{stem}"><div class="head"><h3>{escape(ledger.title(stem))}</h3>'
-        '<span class="badge missing">missing</span></div>'
-        f'<div class="box">{escape(why)}. <code>{escape(command)}</code></div>'
-        "</article>"
-    )
-
-
-def _artefact(sidecar, root):
-    stem, caption = sidecar["stem"], sidecar["caption"]
+def _kinds(sidecar):
+    """The kinds of data behind an artefact, the least trustworthy first."""
     kinds = {source["source"] for source in sidecar["sources"]}
-    badges = "".join(_badge(kind) for kind in KINDS if kind in kinds)
-    body = (
-        _table(root / "tables" / f"{stem}.csv")
-        if sidecar["kind"] == "table"
-        else _figure(root, stem, caption)
-    )
-    notes = "".join(f"<li>{escape(note)}</li>" for note in sidecar["notes"])
-    return (
-        f'<article id="{stem}"><div class="head"><h3>{escape(ledger.title(stem))}</h3>{badges}</div>'
-        f'<p class="caption">{escape(caption)}</p>{body}'
-        + (f'<ul class="notes">{notes}</ul>' if notes else "")
-        + _origins(sidecar)
-        + "</article>"
-    )
+    return [kind for kind in KINDS if kind in kinds]
 
 
-def _badge(kind):
-    return f'<span class="badge {kind.replace(" ", "-")}">{escape(kind)}</span>' if kind else ""
+def _kind_of_label(label):
+    """The least trustworthy kind of data in a label like "MNIST (official, 60,000 + 10,000)"."""
+    return next((kind for kind in KINDS if f"({kind}" in label or (kind == "stand-in" and kind in label)), "")
 
 
-def _worst(sidecar):
-    """The least trustworthy kind of data behind an artefact."""
-    kinds = {source["source"] for source in sidecar["sources"]}
-    return next((kind for kind in KINDS if kind in kinds), "")
-
-
-def _figure(root, stem, caption):
+def _picture(root, stem):
     svg, png = root / "figures" / f"{stem}.svg", root / "figures" / f"{stem}.png"
     width, height = struct.unpack(">II", png.read_bytes()[16:24])
-    chosen, kind = (svg, "svg+xml") if svg.exists() and svg.stat().st_size <= LARGEST_SVG else (png, "png")
-    data = base64.b64encode(chosen.read_bytes()).decode()
-    wide = "wide" if width > 2.2 * height else ""
-    return (
-        f'<div class="box picture"><img class="{wide}" alt="{escape(caption, quote=True)}" '
-        f'src="data:image/{kind};base64,{data}"></div>'
-    )
+    small = svg.exists() and svg.stat().st_size <= LARGEST_SVG
+    content = base64.b64encode((svg if small else png).read_bytes()).decode()
+    return {"format": "svg+xml" if small else "png", "bytes": content, "wide": width > 2.2 * height}
 
 
-def _table(path):
-    frame = pd.read_csv(path)
-    decimals = {column: _decimals(frame[column]) for column in frame}
-    together = [decimals[column] for column in ("published", "ours") if decimals.get(column) is not None]
-    for column in COMPARED:
-        if decimals.get(column) is not None and together:
-            decimals[column] = max(together)
-    head = "".join(
-        f'<th class="{_css(column, decimals)}">{escape(HEADINGS.get(column, column.replace("_", " ")))}</th>'
-        for column in frame
-    )
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f'<td class="{_css(column, decimals)}">{_cell(column, value, decimals[column])}</td>'
-            for column, value in row.items()
-        )
-        + "</tr>"
+def _table(root, stem):
+    frame = pd.read_csv(root / "tables" / f"{stem}.csv")
+    decimals = {name: _decimals(frame[name]) for name in frame}
+    together = [decimals[name] for name in ("published", "ours") if decimals.get(name) is not None]
+    for name in COMPARED:
+        if decimals.get(name) is not None and together:
+            decimals[name] = max(together)
+    columns = [_column(name, decimals[name]) for name in frame]
+    rows = [
+        [
+            (column, _text(name, value, decimals[name]), _kind_of_label(str(value)) if name == "data" else "")
+            for column, (name, value) in zip(columns, row.items(), strict=True)
+        ]
         for _, row in frame.iterrows()
-    )
-    return f'<div class="box"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-
-
-def _css(column, decimals):
-    names = [
-        "number" if decimals[column] is not None else "",
-        "ours" if column == "ours" else "",
-        "origin" if column == "data" else "",
     ]
-    return " ".join(filter(None, names))
+    return {"columns": columns, "rows": rows}
+
+
+def _column(name, decimals):
+    css = ["number"] if decimals is not None else []
+    css += [{"ours": "ours", "data": "origin"}[name]] if name in ("ours", "data") else []
+    return {"css": " ".join(css), "heading": HEADINGS.get(name, name.replace("_", " "))}
 
 
 def _decimals(column):
@@ -235,19 +157,13 @@ def _decimals(column):
     return next((d for d in range(1, most) if (values.round(d) - values).abs().max() < 1e-9), most)
 
 
-def _cell(column, value, decimals):
+def _text(column, value, decimals):
     if pd.isna(value):
         return "–"
     if decimals is None:
-        return (_dot(str(value)) if column == "data" else "") + escape(str(value))
+        return str(value)
     sign = "+" if column == "difference" else ""
     return f"{value:{sign},.{decimals}f}".replace("-", "−")
-
-
-def _dot(label):
-    """A mark for the least trustworthy kind of data in a label like "MNIST (official, 60,000 + 10,000)"."""
-    kind = next((kind for kind in KINDS if f"({kind}" in label or (kind == "stand-in" and kind in label)), "")
-    return f'<span class="dot {kind.replace(" ", "-")}" title="{kind}"></span>' if kind else ""
 
 
 def _origins(sidecar):
@@ -259,35 +175,17 @@ def _origins(sidecar):
         if "seeds" in budget:
             cost.append(f"seeds {', '.join(map(str, budget['seeds']))}")
         cost += [
-            f"{_range(budget[name])} {name.replace('_', ' ')}"
+            f"{_range(*budget[name])} {name.replace('_', ' ')}"
             for name in ("epochs", "time_steps", "train_samples", "test_samples")
             if name in budget
         ]
         cost += [f"{budget['seconds']:,.0f} s of training", *budget["devices"]]
-    names = [source["dataset"] for source in sidecar["sources"]]
-    lines = {
-        "Data": "; ".join(names),
+    return {
+        "Data": "; ".join(source["dataset"] for source in sidecar["sources"]),
         "Budget": ", ".join(cost),
         "Commit": ", ".join(dict.fromkeys([sidecar["commit"], *budget.get("commits", [])])),
     }
-    return (
-        '<div class="origins">'
-        + "".join(f"<p><b>{name}</b> {escape(text)}</p>" for name, text in lines.items() if text)
-        + "</div>"
-    )
 
 
-def _range(pair):
-    low, high = pair
+def _range(low, high):
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
-def write(profile: str) -> Path:
-    """Write results/<profile>/report.html; FileNotFoundError where the profile has no results. Artefacts that
-    are missing are listed on the page.
-    """
-    root = paths.results(profile)
-    if not root.exists():
-        raise FileNotFoundError(f"There are no results in {root}; run `make all PROFILE={profile}`.")
-    text = build(profile, root)
-    return files.write_atomically(root / "report.html", lambda path: path.write_text(text, encoding="utf-8"))

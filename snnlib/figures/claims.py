@@ -20,6 +20,7 @@ PAPERS = {"mdn": "Meta-dynamic neurons", "plif": "Learnable membrane time consta
 HOLDS_HERE = "#DCEFE7"
 ROW = 0.205  # inches
 SIZE = 7.6  # points
+SYMBOL = {"fontsize": 10, "fontweight": "bold", "va": "center"}
 LIMITS = {"points": (-15, 60), "other": (-12, 25)}
 TICKS = {"points": (-10, -3, -1, 0, 1, 3, 10, 30), "other": (-10, -3, -1, 0, 1, 3, 10)}
 
@@ -54,17 +55,8 @@ def claims(table: pd.DataFrame) -> plt.Figure:
     cross: the authors' logs.
     """
     papers = [paper for paper in PAPERS if (table.paper == paper).any()]
-    parts = {
-        paper: [
-            (unit, rows)
-            for unit, rows in (
-                ("points", table[(table.paper == paper) & (table.unit == "points")]),
-                ("other", table[(table.paper == paper) & (table.unit != "points")]),
-            )
-            if len(rows)
-        ]
-        for paper in papers
-    }
+    unit = table.unit.where(table.unit == "points", "other")
+    parts = {paper: [*rows.groupby(unit[rows.index])][::-1] for paper, rows in table.groupby("paper")}
     longest = max(sum(len(rows) + 2.6 for _, rows in part) for part in parts.values())
     figure = plt.figure(figsize=(5.6 * len(papers), ROW * longest + 0.95))
     figure.set_layout_engine("none")  # the axes are placed here, row by row
@@ -90,15 +82,7 @@ def _tally(figure, rows, left, height):
     counts = rows.verdict.map(kind).value_counts()
     for name, (colour, symbol) in VERDICTS.items():
         if name in counts:
-            figure.text(
-                left,
-                1 - 0.36 / height,
-                f"{symbol} {counts[name]}",
-                color=colour,
-                fontsize=10,
-                fontweight="bold",
-                va="center",
-            )
+            figure.text(left, 1 - 0.36 / height, f"{symbol} {counts[name]}", color=colour, **SYMBOL)
             left += 0.62 / figure.get_figwidth()
 
 
@@ -112,18 +96,7 @@ def _panel(axis, rows, unit):
         start, end = np.clip(region(row), low, high)
         axis.barh(place, end - start, left=start, height=0.78, color=HOLDS_HERE, zorder=0)
         _effect(axis, place, row, colour, (low, high))
-        beyond = axis.get_yaxis_transform()
-        axis.text(
-            1.015,
-            place,
-            symbol,
-            color=colour,
-            transform=beyond,
-            ha="left",
-            va="center",
-            fontsize=10,
-            fontweight="bold",
-        )
+        axis.text(1.015, place, symbol, color=colour, transform=axis.get_yaxis_transform(), **SYMBOL)
     axis.set_yticks(range(len(rows)), rows.label, fontsize=SIZE)
     for text, verdict in zip(axis.get_yticklabels(), rows.verdict, strict=True):
         text.set_color("#8A8A8A" if kind(verdict) == "not testable here" else INK)

@@ -24,30 +24,19 @@ def mdn_fig4(current, panels) -> plt.Figure:
     figure, axes = plt.subplots(2, 3, figsize=(11, 6.2), sharex=True, sharey=True)
     steps = np.arange(len(current))
     ceiling = 1.72
-    for axis, panel, name in zip(axes.flat, panels, "abcdef", strict=True):
-        axis.axhline(
-            0.5, color=TRACE_COLOURS["threshold"], lw=0.9, ls=(0, (4, 3)), zorder=1, label="threshold"
-        )
+    for axis, panel in zip(axes.flat, panels, strict=True):
+        style.threshold(axis, zorder=1, label="threshold")
         axis.plot(steps, current, color=TRACE_COLOURS["input"], lw=1.1, alpha=0.75, label="input I")
-        missing = np.isnan(panel["attractor"])
+        missing = np.where(np.isnan(panel["attractor"]), ceiling, np.nan)
         yellow = TRACE_COLOURS["attractor"]
         axis.plot(steps, panel["attractor"], color=yellow, lw=3.2, label="attractor V*", zorder=2)
-        axis.plot(
-            steps,
-            np.where(missing, ceiling, np.nan),
-            color=yellow,
-            lw=2.4,
-            ls=(0, (1, 0.6)),
-            label="V* not real: far above",
-            solid_capstyle="butt",
-            dash_capstyle="butt",
-        )
+        axis.plot(steps, missing, color=yellow, lw=2.4, ls=(0, (1, 0.6)), label="V* not real: far above")
         if "U" in panel:
             axis.plot(steps, panel["U"], color=TRACE_COLOURS["U"], lw=1.6, label="recovery U", zorder=3)
         axis.plot(steps, panel["V"], color=TRACE_COLOURS["V"], lw=1.2, label="potential V", zorder=4)
         spike_ticks(axis, steps[panel["S"] > 0], 1.95, 0.22, INK, "spikes")
         axis.set_title(panel["title"])
-        style.letter(axis, name)
+    style.letter(*axes.flat)
     axes[0, 0].set(ylim=(-1.35, 2.25), xlim=(0, len(steps) - 1))
     for axis in axes[:, 0]:
         axis.set_ylabel("potential (dimensionless)")
@@ -63,7 +52,6 @@ def plif_fig1(steps, curves, input_current: float = 1.0) -> plt.Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.2, 3.7), width_ratios=(1, 1.45))
     schematics.lif_neuron(left)
     left.set_title("spiking neuron")
-    style.letter(left, "a")
     _curves(right, steps, curves)
     for label in ("", "w+", "w−"):
         right.hlines(curves[label][-1], 0, steps[-1], color=CURVE_COLOURS[label], lw=0.8, ls=":", zorder=0)
@@ -74,7 +62,7 @@ def plif_fig1(steps, curves, input_current: float = 1.0) -> plt.Figure:
         xlim=(0, steps[-1] * 1.1),
         ylim=(0, None),
     )
-    style.letter(right, "b")
+    style.letter(left, right)
     return figure
 
 
@@ -120,44 +108,22 @@ def plif_fig3(x, h, s, v, threshold: float = 1.0) -> plt.Figure:
     """PLIF Fig. 3: the general discrete neuron; its stages on a trace x, h, s, v (after reset), each [T]."""
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(8.4, 5.6), height_ratios=(1.05, 1.3))
     schematics.discrete_neuron(top)
-    style.letter(top, "a")
     steps = np.arange(len(x))
     before = np.concatenate([[0.0], v[:-1]])
-    bottom.axhline(threshold, color=TRACE_COLOURS["threshold"], lw=0.9, ls=(0, (4, 3)))
+    style.threshold(bottom, threshold)
     bottom.text(len(x) - 0.45, threshold, " $V_{th}$", va="center", fontsize=8, color="#777777")
     bottom.bar(steps, x, width=0.86, color=TRACE_COLOURS["input"], alpha=0.16, lw=0, label="input $X_t$")
     for t in steps:
-        bottom.annotate(
-            "",
-            (t + 0.02, h[t]),
-            (t - 0.38, before[t]),
-            arrowprops=dict(arrowstyle="-|>", color=schematics.CHARGE, lw=1.5, shrinkA=0, shrinkB=2),
-        )
+        style.arrow(bottom, (t - 0.38, before[t]), (t + 0.02, h[t]), schematics.CHARGE, shrinkB=2)
         if s[t]:
-            bottom.annotate(
-                "",
-                (t + 0.3, v[t]),
-                (t + 0.06, h[t]),
-                arrowprops=dict(arrowstyle="-|>", color=schematics.RESET, lw=1.5, shrinkA=2, shrinkB=0),
-            )
+            style.arrow(bottom, (t + 0.06, h[t]), (t + 0.3, v[t]), schematics.RESET, shrinkA=2)
         else:
             bottom.plot([t + 0.04, t + 0.36], [h[t], v[t]], color="#BBBBBB", lw=1)
     bottom.plot(steps, h, "o", color=schematics.CHARGE, ms=5, label="charged $H_t$", zorder=4)
-    fired = s > 0
-    bottom.plot(
-        steps[fired],
-        h[fired],
-        "o",
-        color=schematics.FIRE,
-        ms=9,
-        mfc="none",
-        mew=1.8,
-        label="fires: $S_t=1$",
-        zorder=5,
-    )
-    bottom.plot(
-        steps + 0.36, v, "s", color=schematics.RESET, ms=4, label="left for the next step $V_t$", zorder=4
-    )
+    fired, ring = s > 0, {"color": schematics.FIRE, "ms": 9, "mfc": "none", "mew": 1.8}
+    bottom.plot(steps[fired], h[fired], "o", **ring, label="fires: $S_t=1$", zorder=5)
+    left = "left for the next step $V_t$"
+    bottom.plot(steps + 0.36, v, "s", color=schematics.RESET, ms=4, label=left, zorder=4)
     bottom.set(
         xlabel="time step t",
         ylabel="membrane potential",
@@ -167,7 +133,7 @@ def plif_fig3(x, h, s, v, threshold: float = 1.0) -> plt.Figure:
     )
     bottom.legend(ncols=4, loc="upper left")
     bottom.set_title("charge, fire, reset on a trace of our LIF (τ = 2)")
-    style.letter(bottom, "b")
+    style.letter(top, bottom)
     return figure
 
 
@@ -181,8 +147,8 @@ def plif_encoders(p, time_steps: int, rasters, counts, firsts) -> plt.Figure:
     blue, red, green, violet = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
     figure = plt.figure(figsize=(10.6, 6.4))
     grid = figure.add_gridspec(2, 3, height_ratios=(1, 1.25))
-    for column, (title, spikes) in enumerate(rasters.items()):
-        axis = figure.add_subplot(grid[0, column])
+    axes = [figure.add_subplot(cell) for cell in grid]
+    for axis, (title, spikes) in zip(axes, rasters.items(), strict=False):
         axis.imshow(
             np.asarray(spikes).T,
             origin="lower",
@@ -194,44 +160,30 @@ def plif_encoders(p, time_steps: int, rasters, counts, firsts) -> plt.Figure:
             vmax=1,
         )
         axis.set(title=title, xlabel="time step")
-        axis.set_ylabel("pixel p" if column == 0 else "")
         axis.spines[["top", "right"]].set_visible(True)
-        style.letter(axis, "abc"[column])
-    axis = figure.add_subplot(grid[1, 0])
+    axes[0].set_ylabel("pixel p")
+    how_many, how_good, first = axes[3:]
     mean, sd = counts["poisson_mean"], counts["poisson_sd"]
-    axis.fill_between(p, mean - sd, mean + sd, color=blue, alpha=0.18, lw=0)
-    axis.plot(p, mean, color=blue, lw=1, label="Poisson, mean ± sd")
-    axis.plot(p, time_steps * p, color=INK, lw=1, ls="--", label="$pT$")
-    axis.plot(p, counts["learnable"], "o", color=red, ms=3, label="learnable encoder")
-    axis.plot(
-        p,
-        counts["learnable_formula"],
-        color=red,
-        lw=1,
-        alpha=0.6,
-        ds="steps-mid",
-        label=r"$\lfloor T/\lceil V_{th}/wp\rceil\rfloor$",
-    )
-    axis.set(title="spikes in T steps", xlabel="pixel p", ylabel="number of spikes")
-    axis.legend(loc="upper left")
-    style.letter(axis, "d")
-    axis = figure.add_subplot(grid[1, 1])
-    axis.axhline(1, color=INK, lw=1, ls="--")
-    axis.plot(p, counts["learnable"] / (time_steps * p), color=red, lw=1.4, label="hard reset (the paper's)")
-    axis.plot(p, counts["subtract"] / (time_steps * p), color=green, lw=1.4, label="reset by subtraction")
-    axis.set(title='how good is "≈ pT"?', xlabel="pixel p", ylabel="spikes / pT", ylim=(0.3, 1.12))
-    axis.legend(loc="lower left")
-    style.letter(axis, "e")
-    axis = figure.add_subplot(grid[1, 2])
-    axis.plot(p, firsts["learnable"], "o", color=red, ms=3, label="learnable encoder")
-    axis.plot(
-        p, firsts["learnable_formula"], color=red, lw=1, alpha=0.6, label=r"$\lceil V_{th}/wp\rceil - 1$"
-    )
-    axis.plot(p, firsts["latency"], "o", color=violet, ms=3, label="latency encoder")
-    axis.plot(
-        p, firsts["latency_formula"], color=violet, lw=1, alpha=0.6, label=r"$\lfloor (T-1)(1-p)\rfloor$"
-    )
-    axis.set(title="first spike", xlabel="pixel p", ylabel="time step (from 0)", ylim=(-1, time_steps))
-    axis.legend(loc="upper right")
-    style.letter(axis, "f")
+    dots, formula = {"ls": "", "marker": "o", "ms": 3}, {"lw": 1, "alpha": 0.6}
+    how_many.fill_between(p, mean - sd, mean + sd, color=blue, alpha=0.18, lw=0)
+    how_many.plot(p, mean, color=blue, lw=1, label="Poisson, mean ± sd")
+    how_many.plot(p, time_steps * p, color=INK, lw=1, ls="--", label="$pT$")
+    how_many.plot(p, counts["learnable"], color=red, **dots, label="learnable encoder")
+    label = r"$\lfloor T/\lceil V_{th}/wp\rceil\rfloor$"
+    how_many.plot(p, counts["learnable_formula"], color=red, **formula, ds="steps-mid", label=label)
+    how_many.set(title="spikes in T steps", xlabel="pixel p", ylabel="number of spikes")
+    how_many.legend(loc="upper left")
+    how_good.axhline(1, color=INK, lw=1, ls="--")
+    resets = {"learnable": ("hard reset (the paper's)", red), "subtract": ("reset by subtraction", green)}
+    for name, (label, colour) in resets.items():
+        how_good.plot(p, counts[name] / (time_steps * p), color=colour, lw=1.4, label=label)
+    how_good.set(title='how good is "≈ pT"?', xlabel="pixel p", ylabel="spikes / pT", ylim=(0.3, 1.12))
+    how_good.legend(loc="lower left")
+    equations = {"learnable": r"$\lceil V_{th}/wp\rceil - 1$", "latency": r"$\lfloor (T-1)(1-p)\rfloor$"}
+    for (name, equation), colour in zip(equations.items(), (red, violet), strict=True):
+        first.plot(p, firsts[name], color=colour, **dots, label=f"{name} encoder")
+        first.plot(p, firsts[f"{name}_formula"], color=colour, **formula, label=equation)
+    first.set(title="first spike", xlabel="pixel p", ylabel="time step (from 0)", ylim=(-1, time_steps))
+    first.legend(loc="upper right")
+    style.letter(*axes)
     return figure

@@ -1,5 +1,6 @@
 """Figures of chapter 02: how meta neurons are generated. Functions draw what they are given."""
 
+from itertools import product
 from textwrap import fill
 
 import numpy as np
@@ -12,7 +13,7 @@ from snnlib.figures import style
 from snnlib.figures.style import INK, NEURON_COLOURS, TRACE_COLOURS
 
 style.use()
-CLUSTER_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
+GUEST = {"lw": 1.1, "ls": (0, (4, 2))}  # of Fig. 5: a neuron on the task that it was not generated on
 SOURCE_COLOURS = {"mnist": "#D55E00", "tidigits": "#0072B2"}
 PAIRS = ((r"$\theta_a$", r"$\theta_b$"), (r"$\theta_c$", r"$\theta_d$"))
 
@@ -38,13 +39,8 @@ def mdn_fig1(image, inputs, hidden, outputs, trace, label: int) -> plt.Figure:
     for axis, (title, spikes, colour, sent) in zip(rasters, layers, strict=True):
         _raster(axis, spikes, colour)
         axis.set_title(title)
-        axis.annotate(
-            "",
-            (-0.02, 1.15),
-            (-0.36, 1.15),
-            xycoords="axes fraction",
-            arrowprops=dict(arrowstyle="-|>", color=INK, lw=1.4),
-        )
+        apart = {"shrinkA": 2, "shrinkB": 2}
+        style.arrow(axis, (-0.36, 1.15), (-0.02, 1.15), width=1.4, coords="axes fraction", **apart)
         axis.text(-0.19, 1.19, sent, transform=axis.transAxes, ha="center", fontsize=8)
     rasters[2].set_yticks(range(outputs.shape[1]))
     rasters[2].axhspan(label - 0.5, label + 0.5, color="#F3E9C8", zorder=0)
@@ -61,15 +57,8 @@ def _raster(axis, spikes, colour: str) -> None:
         at, who = np.nonzero(spikes)
         axis.vlines(at, who - 0.38, who + 0.38, color=colour, lw=1.6)
     else:
-        axis.imshow(
-            spikes.T,
-            cmap=ListedColormap(["white", colour]),
-            aspect="auto",
-            origin="lower",
-            interpolation="nearest",
-            vmin=0,
-            vmax=1,
-        )
+        two = ListedColormap(["white", colour])
+        axis.imshow(spikes.T, two, aspect="auto", origin="lower", interpolation="nearest", vmin=0, vmax=1)
     axis.set(
         xlabel="time step",
         ylabel=f"neuron (of {neurons})",
@@ -84,14 +73,7 @@ def _wiring(axis, *sizes: int) -> None:
     axis.axis("off")
     columns = [(0.6, np.linspace(0.2, 3.8, 6)), (5.0, np.linspace(0, 4, 7)), (9.4, np.linspace(0.6, 3.4, 4))]
     for (x, ys), (x_next, y_next) in zip(columns, columns[1:], strict=False):
-        for y in ys:
-            axis.plot(
-                np.vstack([np.full(len(y_next), x), np.full(len(y_next), x_next)]),
-                np.vstack([np.full(len(y_next), y), y_next]),
-                color="#C9CCD1",
-                lw=0.6,
-                zorder=1,
-            )
+        axis.plot([x, x_next], np.array([*product(ys, y_next)]).T, color="#C9CCD1", lw=0.6, zorder=1)
     colours = (INK, SOURCE_COLOURS["mnist"], SOURCE_COLOURS["tidigits"])
     names = ("inputs", "hidden, spiking", "output, spiking")
     for (x, ys), colour, name, size in zip(columns, colours, names, sizes, strict=True):
@@ -103,7 +85,7 @@ def _wiring(axis, *sizes: int) -> None:
 
 def _one_neuron(axis, trace) -> None:
     steps = np.arange(len(trace["V"]))
-    axis.axhline(0.5, color=TRACE_COLOURS["threshold"], lw=0.9, ls=(0, (4, 3)))
+    style.threshold(axis)
     axis.plot(steps, trace["V"], color=TRACE_COLOURS["V"], label="V", marker=".")
     axis.plot(steps, trace["U"], color=TRACE_COLOURS["U"], label="U")
     fired = np.asarray(trace["spikes"]) > 0
@@ -121,7 +103,7 @@ def _one_neuron(axis, trace) -> None:
 
 def _rates(axis, rates, label: int) -> None:
     colours = [SOURCE_COLOURS["tidigits"] if i == label else "#BBC3CC" for i in range(len(rates))]
-    axis.bar(range(len(rates)), rates, color=colours)
+    bars = axis.bar(range(len(rates)), rates, color=colours)
     axis.set(
         title="output rates against label",
         xticks=range(len(rates)),
@@ -129,15 +111,8 @@ def _rates(axis, rates, label: int) -> None:
         ylabel="spikes per step",
         ylim=(0, 1.05),
     )
-    axis.annotate(
-        "label",
-        (label, rates[label]),
-        (0, 4),
-        textcoords="offset points",
-        ha="center",
-        fontsize=8,
-        color=SOURCE_COLOURS["tidigits"],
-    )
+    words = ["label" if i == label else "" for i in range(len(rates))]
+    axis.bar_label(bars, words, padding=2, fontsize=8, color=SOURCE_COLOURS["tidigits"])
 
 
 def mdn_fig2(sources) -> plt.Figure:
@@ -162,18 +137,8 @@ def mdn_fig2(sources) -> plt.Figure:
         for axis, heading in zip(row, headings, strict=True):
             axis.set_title(heading)
         for left, right in zip(row, row[1:], strict=False):
-            part.add_artist(
-                ConnectionPatch(
-                    (0.8, 1.07),
-                    (-0.03, 1.07),
-                    "axes fraction",
-                    axesA=left,
-                    axesB=right,
-                    arrowstyle="-|>",
-                    color="#9AA0A6",
-                    lw=1.3,
-                )
-            )
+            ends = {"xyA": (0.8, 1.07), "xyB": (-0.03, 1.07), "coordsA": "axes fraction", "axesA": left}
+            part.add_artist(ConnectionPatch(**ends, axesB=right, arrowstyle="-|>", color="#9AA0A6", lw=1.3))
     return figure
 
 
@@ -209,37 +174,21 @@ def _survivors(axis, source) -> None:
     selected = source["selected"]
     axis.axis("off")
     step = min(0.95 / len(selected), 0.2)
+    place = {"transform": axis.transAxes, "va": "center"}
     for i, (_, row) in enumerate(selected.iterrows()):
         y = 0.95 - i * step
-        number = row.candidate.split("-")[1]
+        look = {"fontsize": 8, "color": "#888888"}
         if row["name"]:
-            axis.text(
-                0,
-                y,
-                f"{number}  {row['name']}",
-                transform=axis.transAxes,
-                fontweight="bold",
-                va="center",
-                color=NEURON_COLOURS[row["name"]],
-            )
+            look = {"fontweight": "bold", "color": NEURON_COLOURS[row["name"]]}
             values = ", ".join(f"{row[t]:.3f}" for t in ("theta_a", "theta_b", "theta_c", "theta_d"))
-            axis.text(0.42, y, values, transform=axis.transAxes, fontsize=7, va="center")
-        else:
-            axis.text(
-                0,
-                y,
-                f"{number}  {row.why}",
-                transform=axis.transAxes,
-                fontsize=8,
-                va="center",
-                color="#888888",
-            )
+            axis.text(0.42, y, values, fontsize=7, **place)
+        axis.text(0, y, f"{row.candidate.split('-')[1]}  {row['name'] or row.why}", **place, **look)
 
 
 def scatter(axis, clusters, pair, published=None, bins: int = 5) -> None:
     """Points in their cluster's colour, K-means centres as X, modes as rings, published centres as stars."""
     for k, centre in enumerate(clusters.centres):
-        colour = CLUSTER_COLOURS[k % len(CLUSTER_COLOURS)]
+        colour = f"C{k}"  # the palette of the style file, over and over
         points = clusters.points[clusters.labels == k]
         axis.plot(*points.T, ".", color=colour, ms=3, alpha=0.45, mew=0, zorder=1)
         axis.plot(*centre, "X", color=colour, mec="white", mew=0.8, ms=9, zorder=4)
@@ -264,49 +213,29 @@ def mdn_fig3(sources) -> plt.Figure:
         curves(column[0], source["accuracy"], SOURCE_COLOURS[task])
         column[0].axvline(source["snapshot"], color=INK, lw=1, ls=":")
         late = source["snapshot"] > 0.6 * (source["accuracy"].shape[1] - 1)
-        column[0].annotate(
-            f" snapshot, epoch {source['snapshot']} ",
-            (source["snapshot"], 0.04),
-            fontsize=8,
-            xycoords=("data", "axes fraction"),
-            ha="right" if late else "left",
-            color="#666",
-        )
+        words = f" snapshot, epoch {source['snapshot']} "
+        look = {"fontsize": 8, "color": "#666", "ha": "right" if late else "left"}
+        column[0].text(source["snapshot"], 0.04, words, transform=column[0].get_xaxis_transform(), **look)
         column[0].set(title=fill(source["title"], 42), xlabel="epoch", ylabel="test accuracy (%)")
         for axis, name, pair in zip(column[1:], ("ab", "cd"), PAIRS, strict=True):
             found = source[name]
             scatter(axis, found, pair, source[f"published_{name}"])
-            axis.set_title(
-                f"{_count(len(found.modes), 'mode')}, K = {len(found.centres)} "
-                f"(published {len(source[f'published_{name}'])})",
-                fontweight="normal",
-            )
-    for axis, name in zip(axes.flat, "abcdef", strict=False):
-        style.letter(axis, name)
-    blue = CLUSTER_COLOURS[0]
-    marks = [
-        plt.Line2D([], [], ls="", marker=marker, **look)
-        for marker, look in (
-            (".", {"color": blue, "ms": 6}),
-            ("X", {"color": blue, "ms": 9, "mec": "white"}),
-            ("o", {"mfc": "none", "mec": INK, "ms": 11}),
-            ("*", {"color": "#E8B500", "mec": INK, "ms": 11}),
-        )
-    ]
-    figure.legend(
-        marks,
-        ["one neuron", "K-means centre", "mean-shift mode", "published centre"],
-        loc="outside lower center",
-        ncols=4,
-    )
+            modes = f"{len(found.modes)} mode{'s' * (len(found.modes) != 1)}"
+            published = len(source[f"published_{name}"])
+            axis.set_title(f"{modes}, K = {len(found.centres)} (published {published})", fontweight="normal")
+    style.letter(*axes.flat)
+    marks = {
+        "one neuron": {"marker": ".", "color": "C0", "ms": 6},
+        "K-means centre": {"marker": "X", "color": "C0", "ms": 9, "mec": "white"},
+        "mean-shift mode": {"marker": "o", "mfc": "none", "mec": INK, "ms": 11},
+        "published centre": {"marker": "*", "color": "#E8B500", "mec": INK, "ms": 11},
+    }
+    handles = [plt.Line2D([], [], ls="", label=name, **look) for name, look in marks.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure
 
 
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}" + ("" if n == 1 else "s")
-
-
-def curves(axis, accuracy, colour: str, label: str | None = None, lw: float = 1.8, ls: str = "-") -> None:
+def curves(axis, accuracy, colour: str, lw: float = 1.8, ls="-") -> None:
     """Mean over seeds of ``accuracy`` [seeds, epochs + 1], epoch 0 first, in a band of one sd if several."""
     accuracy = np.asarray(accuracy, float)
     epochs, mean = np.arange(accuracy.shape[1]), accuracy.mean(0)
@@ -314,7 +243,7 @@ def curves(axis, accuracy, colour: str, label: str | None = None, lw: float = 1.
         sd = accuracy.std(0, ddof=1)
         axis.fill_between(epochs, mean - sd, mean + sd, color=colour, alpha=0.18, lw=0)
     marker = "o" if len(epochs) < 8 else None
-    axis.plot(epochs, mean, color=colour, lw=lw, ls=ls, label=label, marker=marker, ms=3)
+    axis.plot(epochs, mean, color=colour, lw=lw, ls=ls, marker=marker, ms=3)
     axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
 
 
@@ -326,28 +255,14 @@ def mdn_fig5(tasks) -> plt.Figure:
     starts below the lowest mean after the first epoch, so that the end of the curves can be told apart.
     """
     figure, axes = plt.subplots(1, len(tasks), figsize=(10.4, 4.5), squeeze=False)
-    for axis, source, name in zip(axes.flat, tasks.values(), "ab", strict=False):
+    for axis, source in zip(axes.flat, tasks.values(), strict=True):
         lowest = 100.0
         for neuron, accuracy in source["accuracy"].items():
-            home, colour, accuracy = neuron in source["home"], NEURON_COLOURS[neuron], np.asarray(accuracy)
-            curves(
-                axis,
-                accuracy,
-                colour,
-                f"{neuron} ({style.NEURON_NAMES[neuron]})",
-                lw=2.2 if home else 1.1,
-                ls="-" if home else (0, (4, 2)),
-            )
-            axis.plot(
-                1.018,
-                source["published"][neuron],
-                "<",
-                color=colour,
-                ms=6,
-                clip_on=False,
-                transform=axis.get_yaxis_transform(),
-            )
-            lowest = min(lowest, accuracy.mean(0)[1:].min(), source["published"][neuron])
+            colour, accuracy = NEURON_COLOURS[neuron], np.asarray(accuracy)
+            published, beside = source["published"][neuron], axis.get_yaxis_transform()
+            curves(axis, accuracy, colour, **({"lw": 2.2} if neuron in source["home"] else GUEST))
+            axis.plot(1.018, published, "<", color=colour, ms=6, clip_on=False, transform=beside)
+            lowest = min(lowest, accuracy.mean(0)[1:].min(), published)
         axis.set(
             title=fill(source["title"], 60),
             xlabel="epoch",
@@ -355,20 +270,17 @@ def mdn_fig5(tasks) -> plt.Figure:
             xlim=(0, None),
             ylim=(max(0, lowest - 0.08 * (100 - lowest)), 100),
         )
-        style.letter(axis, name)
-    drawn = [n for n in NEURON_COLOURS if any(n in source["accuracy"] for source in tasks.values())]
-    handles = [plt.Line2D([], [], color=NEURON_COLOURS[n], lw=2.2) for n in drawn]
-    labels = [f"{n} ({style.NEURON_NAMES[n]})" for n in drawn]
-    handles += [
-        plt.Line2D([], [], color="#888888", lw=1.1, ls=(0, (4, 2))),
-        plt.Line2D([], [], color="#888888", marker="<", ms=6, ls=""),
+    style.letter(*axes.flat)
+    handles = [
+        plt.Line2D([], [], color=colour, lw=2.2, label=f"{neuron} ({style.NEURON_NAMES[neuron]})")
+        for neuron, colour in NEURON_COLOURS.items()
+        if any(neuron in source["accuracy"] for source in tasks.values())
     ]
-    figure.legend(
-        handles,
-        [*labels, "guest from the other source", "published (Table 3)"],
-        ncols=3,
-        loc="outside lower center",
-    )
+    handles += [
+        plt.Line2D([], [], color="#888888", **GUEST, label="guest from the other source"),
+        plt.Line2D([], [], color="#888888", marker="<", ms=6, ls="", label="published (Table 3)"),
+    ]
+    figure.legend(handles=handles, ncols=3, loc="outside lower center")
     return figure
 
 
@@ -384,7 +296,7 @@ def candidates(selected, response) -> plt.Figure:
     for axis, (i, row) in zip(axes.flat, enumerate(selected.itertuples(index=False)), strict=False):
         colour = NEURON_COLOURS.get(row.name, "#9AA0A6")
         steps = np.arange(len(response["current"]))
-        axis.axhline(0.5, color=TRACE_COLOURS["threshold"], lw=0.8, ls=(0, (4, 3)))
+        style.threshold(axis, lw=0.8)
         axis.plot(steps, response["current"], color=TRACE_COLOURS["input"], lw=1, alpha=0.7)
         axis.plot(steps, response["U"][i], color=TRACE_COLOURS["U"], lw=1)
         axis.plot(steps, response["V"][i], color=colour, lw=1.3)
@@ -398,11 +310,7 @@ def candidates(selected, response) -> plt.Figure:
         axis.set_ylim(-0.95, 1.95)
     for axis in axes[-1]:
         axis.set_xlabel("time step")
+    words = ("current I = σ(sine)", "recovery U", "potential V, spikes above")
     handles = [plt.Line2D([], [], color=c) for c in (TRACE_COLOURS["input"], TRACE_COLOURS["U"], INK)]
-    figure.legend(
-        handles,
-        ["current I = σ(sine)", "recovery U", "potential V, spikes above"],
-        loc="outside lower center",
-        ncols=3,
-    )
+    figure.legend(handles, words, loc="outside lower center", ncols=3)
     return figure

@@ -51,7 +51,7 @@ def _plane(axis, run, theta_b: float, colour) -> None:
     if len(currents) > 1:
         axis.fill_between(v, parabolas.min(0), parabolas.max(0), color="#999999", alpha=0.08, lw=0)
     axis.plot(v, theta_b * v, color=TRACE_COLOURS["U"], lw=1.1)
-    axis.axvline(0.5, color=TRACE_COLOURS["threshold"], lw=0.9, ls=(0, (4, 3)))
+    style.threshold(axis, upright=True)
     axis.plot(run["V"], run["U"], color=colour, lw=0.9, alpha=0.55)
     axis.plot(run["V"], run["U"], "o", color=colour, ms=2.4)
     fired = run["S"] > 0
@@ -67,7 +67,7 @@ def _bifurcation(axis, portrait, colour) -> None:
     fired = orbit > 0.5
     axis.plot(tiled[~fired], orbit[~fired], ".", color="#B0B0B0", ms=1.6, rasterized=True)
     axis.plot(tiled[fired], orbit[fired], ".", color=colour, ms=2, rasterized=True, label="spikes")
-    axis.axhline(0.5, color=TRACE_COLOURS["threshold"], lw=0.9, ls=(0, (4, 3)))
+    style.threshold(axis)
     low, high = np.asarray(portrait["equilibria"]).T
     axis.plot(current, np.where(portrait["stable"], low, np.nan), color=INK, lw=1.6, label="stable V*")
     axis.plot(

@@ -38,15 +38,10 @@ def choose_channels(rates: np.ndarray, count: int) -> list[int]:
     return chosen
 
 
-def mosaic(tiles: np.ndarray, gap: int = 1) -> np.ndarray:
-    """Tiles ``[rows, columns, H, W, 3]`` side by side as one RGB picture, ``gap`` grey pixels apart."""
-    rows, columns, height, width, _ = tiles.shape
-    picture = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), GAP)
-    for row in range(rows):
-        for column in range(columns):
-            top, left = row * (height + gap), column * (width + gap)
-            picture[top : top + height, left : left + width] = tiles[row, column]
-    return picture
+def mosaic(tiles: np.ndarray) -> np.ndarray:
+    """Tiles ``[rows, columns, H, W, 3]`` side by side as one RGB picture, one grey pixel apart."""
+    framed = np.pad(tiles, [(0, 0), (0, 0), (0, 1), (0, 1), (0, 0)], constant_values=GAP)
+    return np.concatenate(np.concatenate(framed, axis=1), axis=1)[:-1, :-1]
 
 
 def event_colours(frames: np.ndarray) -> np.ndarray:
@@ -88,9 +83,8 @@ def plif_figS2(images: np.ndarray, rates: np.ndarray, channels: list[int], label
     images: [N, H, W] in [0, 1].  rates: [N, C, H, W], spikes per step.
     """
     top = top_of_scale(rates[:, channels])
-    tiles = np.stack(
-        [1 - images[..., None].repeat(3, -1), *(rate_colours(rates[:, c], top) for c in channels)]
-    )
+    shown = rate_colours(rates.swapaxes(0, 1)[channels], top)
+    tiles = np.stack([1 - images[..., None].repeat(3, -1), *shown])
     figure, axis = plt.subplots(figsize=(9.6, 0.98 * len(tiles) + 0.9))
     _show(axis, tiles, ["input", *(f"channel {c}" for c in channels)], labels)
     _rate_bar(figure, axis, top)
@@ -109,11 +103,11 @@ def plif_figS3(spikes: np.ndarray) -> plt.Figure:
     top = top_of_scale(rates)
     pictures = (spike_colours(spikes[0]), rate_colours(rates, top))
     titles = ("spikes at t = 0", f"firing rates over t = 0 … {steps - 1}")
-    for axis, picture, title, name in zip(axes, pictures, titles, "ab", strict=True):
+    for axis, picture, title in zip(axes, pictures, titles, strict=True):
         axis.imshow(mosaic(picture.reshape(rows, columns, *picture.shape[1:])), interpolation="nearest")
         axis.set_title(title)
         axis.axis("off")
-        style.letter(axis, name)
+    style.letter(*axes)
     _rate_bar(figure, axes[1], top)
     return figure
 
@@ -125,9 +119,7 @@ def plif_figS4(frames: np.ndarray, spikes: np.ndarray, channels: list[int]) -> p
     names = [f"channel {c}" for c in channels]
     over_time = np.stack([event_colours(frames), *(spike_colours(spikes[:, c]) for c in channels)])
     rates = running_mean(spikes[:, channels])
-    so_far = np.stack(
-        [event_colours(running_mean(frames)), *(rate_colours(rates[:, i]) for i in range(len(channels)))]
-    )
+    so_far = np.stack([event_colours(running_mean(frames)), *rate_colours(rates.swapaxes(0, 1))])
     width = min(12.0, 1.2 + 0.9 * len(frames))
     figure, axes = plt.subplots(
         2, 1, figsize=(width, 2 * (width - 1.2) * (1 + len(channels)) / len(frames) + 1.3)
@@ -136,8 +128,7 @@ def plif_figS4(frames: np.ndarray, spikes: np.ndarray, channels: list[int]) -> p
     _show(axes[1], so_far, ["mean input", *names], steps)
     axes[0].set(title="input and spikes at step t", xlabel="t")
     axes[1].set(title="mean input and firing rates up to step $T_s$", xlabel="$T_s$")
-    for axis, name in zip(axes, "ab", strict=True):
-        style.letter(axis, name)
+    style.letter(*axes)
     _rate_bar(figure, axes[1], 1.0)
     return figure
 
@@ -158,21 +149,22 @@ def plif_figS5(samples: list[tuple[str, np.ndarray, np.ndarray]], channel: int) 
 
 
 def _show(axis, tiles: np.ndarray, rows: list[str], columns: list[str]) -> None:
-    height, width = tiles.shape[2:4]
     axis.imshow(mosaic(tiles), interpolation="nearest")
-    axis.set_yticks([i * (height + 1) + height / 2 - 0.5 for i in range(len(rows))], rows)
-    axis.set_xticks([i * (width + 1) + width / 2 - 0.5 for i in range(len(columns))], columns)
-    axis.tick_params(length=0, labelsize=7.5, labelcolor=INK)
+    label_tiles(axis, tiles.shape[2:4], rows, columns)
+    axis.tick_params(labelsize=7.5, labelcolor=INK)
+
+
+def label_tiles(axis, size: tuple[int, int], rows, columns) -> None:
+    """Names beside the rows and below the columns of a mosaic of tiles of ``size`` (height, width)."""
+    height, width = size
+    axis.set_yticks(height / 2 - 0.5 + (height + 1) * np.arange(len(rows)), rows)
+    axis.set_xticks(width / 2 - 0.5 + (width + 1) * np.arange(len(columns)), columns)
+    axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
 
 
 def _rate_bar(figure, axis, top: float) -> None:
-    bar = figure.colorbar(
-        plt.cm.ScalarMappable(cmap=RATE, norm=plt.Normalize(0, top)),
-        ax=axis,
-        fraction=0.025,
-        pad=0.015,
-        aspect=18,
-    )
+    scale = plt.cm.ScalarMappable(plt.Normalize(0, top), RATE)
+    bar = figure.colorbar(scale, ax=axis, fraction=0.025, pad=0.015, aspect=18)
     bar.set_label("spikes per step", fontsize=8)
     bar.outline.set_visible(False)

@@ -5,13 +5,12 @@ import math
 import pandas as pd
 import torch
 from matplotlib import pyplot as plt
-from matplotlib.patches import Rectangle
 from torch import nn
 
-from snnlib import networks, neurons
+from snnlib import layers, networks, neurons
 from snnlib.figures import style
-from snnlib.figures.schematics import arrow, box
-from snnlib.figures.style import INK
+from snnlib.figures.schematics import box
+from snnlib.figures.style import INK, arrow
 
 style.use()
 SYNAPSE, NEURON, POOL, VOTE = "#0072B2", "#D55E00", "#009E73", "#8C8C8C"
@@ -41,54 +40,31 @@ def stages(notation: str, input_shape: tuple[int, int, int]) -> pd.DataFrame:
     with torch.device("meta"):
         net = networks.conv_net(notation, input_shape, lambda size: neurons.PLIF())
         x_seq = torch.zeros(1, 1, *input_shape)
-    rows, dropout = (
-        [{"kind": "input", "title": "input", "shape": tuple(input_shape), "parameters": 0, "dropout": False}],
-        False,
-    )
+    columns = ["kind", "title", "shape", "parameters", "dropout"]
+    rows, dropout = [["input", "input", tuple(input_shape), 0, False]], False
     for module in net:
         parameters = sum(p.numel() for p in module.parameters())
         if isinstance(module, neurons.PLIF):
-            rows[-1]["parameters"] += parameters
+            rows[-1][columns.index("parameters")] += parameters
             continue
-        if not (parameters or isinstance(module, networks.Voting) or _pool(module)):
+        if isinstance(module, layers.TimeSharedDropout):
             dropout = True
             continue
         x_seq = module(x_seq)
-        kind = (
-            "vote"
-            if isinstance(module, networks.Voting)
-            else "pool"
-            if _pool(module)
-            else "conv"
-            if x_seq.dim() == 5
-            else "FC"
-        )
-        rows.append(
-            {
-                "kind": kind,
-                "title": _title(module, kind),
-                "shape": tuple(x_seq.shape[2:]),
-                "parameters": parameters,
-                "dropout": dropout,
-            }
-        )
+        kind = title = "conv" if x_seq.dim() == 5 else "FC"
+        pooled = [part for part in module.modules() if isinstance(part, nn.MaxPool2d | nn.AvgPool2d)]
+        if pooled:
+            kind, title = "pool", "max" if isinstance(pooled[0], nn.MaxPool2d) else "average"
+        if isinstance(module, layers.Voting):
+            kind = title = "vote"
+        rows.append([kind, title, tuple(x_seq.shape[2:]), parameters, dropout])
         dropout = False
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=columns)
 
 
 def parameters(notation: str, input_shape: tuple[int, int, int]) -> int:
     """Trained parameters of the net that ``notation`` makes on that input."""
     return int(stages(notation, input_shape).parameters.sum())
-
-
-def _pool(module: nn.Module) -> bool:
-    return any(isinstance(m, nn.MaxPool2d | nn.AvgPool2d) for m in module.modules())
-
-
-def _title(module: nn.Module, kind: str) -> str:
-    if kind == "pool":
-        return "max" if any(isinstance(m, nn.MaxPool2d) for m in module.modules()) else "average"
-    return kind
 
 
 def plif_fig4(nets: dict[str, pd.DataFrame]) -> plt.Figure:
@@ -104,14 +80,11 @@ def plif_fig4(nets: dict[str, pd.DataFrame]) -> plt.Figure:
     general, unfolded = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
     _general(general)
     _unfolded(unfolded)
-    style.letter(general, "a")
-    style.letter(unfolded, "b")
     for row, (title, net) in enumerate(nets.items(), 1):
         axis = figure.add_subplot(grid[row, :])
         _slabs(axis, net)
         axis.set_title(title, fontsize=9, pad=2)
-        if row == 1:
-            style.letter(axis, "c")
+    style.letter(*figure.axes[:3])
     return figure
 
 
@@ -127,13 +100,9 @@ def _general(axis) -> None:
         (7.9, "spiking neurons", NEURON),
         (9.4, "voting", VOTE),
     )
-    below = 0.75
-    for y, text, colour in rows:
-        arrow(axis, (5, below), (5, y - 0.45))
-        box(axis, (5, y), 3.6, 0.86, text, colour)
-        below = y + 0.45
+    _column(axis, 5, rows, 3.6, 0.45)
     for y in (3.3, 7.9):  # only neurons have a state, hence a loop in time
-        arrow(axis, (6.85, y + 0.25), (6.85, y - 0.3), NEURON, bend=-1.6, width=1.2)
+        arrow(axis, (6.85, y + 0.25), (6.85, y - 0.3), NEURON, 1.2, connectionstyle="arc3,rad=-1.6")
     for bottom, top, x, text in (
         (1.35, 3.85, 2.75, r"$\times N_{conv}$"),
         (1.1, 5.3, 1.1, r"$\times N_{down}$"),
@@ -144,6 +113,16 @@ def _general(axis) -> None:
     for bottom, top, text in ((1.1, 5.3, "spiking\nencoder"), (5.95, 8.45, "classifier")):
         axis.plot([7.9, 8.1, 8.1, 7.9], [bottom, bottom, top, top], color="#777777", lw=1)
         axis.text(8.3, (bottom + top) / 2, text, va="center", color="#555555")
+
+
+def _column(axis, x: float, rows, wide: float, half: float, arrows: float = 1.5) -> float:
+    """Boxes at ``rows`` of (y, text, colour), joined from below by arrows; returns where the last ends."""
+    below = 0.75
+    for y, text, colour in rows:
+        arrow(axis, (x, below), (x, y - half), width=arrows)
+        box(axis, (x, y), wide, 2 * half - 0.04, text, colour)
+        below = y + half
+    return below
 
 
 def _unfolded(axis) -> None:
@@ -161,12 +140,8 @@ def _unfolded(axis) -> None:
     columns = ((1.4, "0"), (4.6, "1"), (7.8, "2"), (11.0, "T-1"))
     for x, step in columns:
         axis.text(x, 0.15, f"$X_{{{step}}}$", ha="center")
-        below = 0.75
-        for y, text, colour in rows:
-            arrow(axis, (x, below), (x, y - 0.42), width=1.1)
-            box(axis, (x, y), 1.8, 0.8, text, colour)
-            below = y + 0.42
-        arrow(axis, (x, below), (x, 9.15), width=1.1)
+        top = _column(axis, x, rows, 1.8, 0.42, 1.1)
+        arrow(axis, (x, top), (x, 9.15), width=1.1)
         axis.text(x, 9.35, f"$S_{{{step}}}$", ha="center")
     for (left, _), (right, _) in zip(columns[:-1], columns[1:], strict=True):
         for y in (3.4, 7.9):
@@ -185,23 +160,12 @@ def _slabs(axis, net: pd.DataFrame) -> None:
         maps = len(stage.shape) == 3
         height = math.sqrt(stage.shape[-1]) / tallest if maps else 0.28
         width = 0.08 + 0.065 * math.log2(stage.shape[0])
-        axis.add_patch(
-            Rectangle(
-                (x - width / 2, 0.5 - height / 2),
-                width,
-                height,
-                facecolor=STAGE_COLOURS[stage.kind],
-                alpha=0.85,
-                lw=0,
-            )
-        )
+        axis.bar(x, height, width, 0.5 - height / 2, color=STAGE_COLOURS[stage.kind], alpha=0.85, lw=0)
         if stage.dropout:
-            axis.text(
-                x - 0.5, 0.5, "dropout", rotation=90, ha="center", va="center", fontsize=6.5, color="#777777"
-            )
-        name = {"conv": "conv, BN,\nneurons", "FC": "FC,\nneurons", "pool": f"{stage.title}-\npooling"}.get(
-            stage.kind, stage.kind
-        )
+            middle = {"ha": "center", "va": "center"}
+            axis.text(x - 0.5, 0.5, "dropout", rotation=90, fontsize=6.5, color="#777777", **middle)
+        names = {"conv": "conv, BN,\nneurons", "FC": "FC,\nneurons", "pool": f"{stage.title}-\npooling"}
+        name = names.get(stage.kind, stage.kind)
         axis.text(x, 1.06, name, ha="center", va="bottom", fontsize=6.8, color="#555555", linespacing=1.0)
         axis.text(x, -0.08, " × ".join(map(str, stage.shape)), ha="center", va="top", fontsize=7, color=INK)
     axis.set(xlim=(-0.7, len(net) - 0.3), ylim=(-0.35, 1.5))

@@ -22,6 +22,8 @@ from snnlib.training import W_OVER_TAU_QUANTILES
 style.use()
 AVERAGE_OVER = 64  # epochs of the moving average in the paper's Fig. 6
 FIRST_FC, OUTPUT = "#D55E00", "#8C8C8C"
+STARTS = {2.0: "-", 16.0: (0, (3, 1.5))}  # tau_0 -> dashes, in Fig. 7
+THEIRS = {"ls": (0, (4, 2)), "alpha": 0.55}  # the authors' runs in Fig. 6
 SPAN = 300  # runs of fewer epochs get a logarithmic axis, to be seen beside the authors' 1,024
 
 
@@ -39,7 +41,7 @@ def plif_fig6(records: Iterable[dict], authors: pd.DataFrame, titles: dict[str, 
         for name, colour in VARIANT_COLOURS.items():
             theirs = _authors_of(authors, task, name)
             average = theirs.set_index("epoch").test_accuracy.rolling(AVERAGE_OVER // 8, min_periods=1).mean()
-            axis.plot(average.index + 1, average, color=colour, lw=1.1, ls=(0, (4, 2)), alpha=0.55, zorder=1)
+            axis.plot(average.index + 1, average, color=colour, lw=1.1, **THEIRS, zorder=1)
             ours = [r for r in runs if style.variant(r["neuron"], r["config"]["tau"]) == name]
             if ours:
                 _accuracy(axis, ours, colour)
@@ -50,18 +52,12 @@ def plif_fig6(records: Iterable[dict], authors: pd.DataFrame, titles: dict[str, 
     for axis in axes[:, 0]:
         axis.set_ylabel("test accuracy (%)")
     handles = [
-        Line2D(
-            [],
-            [],
-            color=VARIANT_COLOURS[name],
-            label=f"{name.split('(')[0]}, τ{'₀' * (name[0] == 'P')} = {name[-3:].strip('()')}",
-        )
-        for name in list(VARIANT_COLOURS)[:4]
+        Line2D([], [], color=VARIANT_COLOURS[f"{neuron}({tau})"], label=f"{neuron}, {sign} = {tau}")
+        for neuron, sign in (("PLIF", "τ₀"), ("LIF", "τ"))
+        for tau in (2, 16)
     ]
-    handles += [
-        Line2D([], [], color=INK, label="ours"),
-        Line2D([], [], color=INK, ls=(0, (4, 2)), alpha=0.55, label="authors' logs"),
-    ]
+    handles.append(Line2D([], [], color=INK, label="ours"))
+    handles.append(Line2D([], [], color=INK, **THEIRS, label="authors' logs"))
     figure.legend(handles=handles, loc="outside lower center", ncols=6)
     return figure
 
@@ -75,14 +71,7 @@ def _accuracy(axis, runs: list[dict], colour: str) -> None:
         axis.plot(epochs, accuracy[0], color=colour, lw=0.6, alpha=0.4, zorder=2)
     axis.fill_between(epochs, accuracy.min(0), accuracy.max(0), color=colour, alpha=0.18, lw=0, zorder=2)
     marker = "o" if len(epochs) < 4 else None
-    axis.plot(
-        epochs,
-        mean.rolling(window, min_periods=1).mean(),
-        color=colour,
-        marker=marker,
-        lw=1.8,
-        zorder=3,
-    )
+    axis.plot(mean.rolling(window, min_periods=1).mean(), color=colour, marker=marker, lw=1.8, zorder=3)
 
 
 def plif_fig7(records: Iterable[dict], authors: pd.DataFrame, titles: dict[str, str]) -> plt.Figure:
@@ -95,7 +84,7 @@ def plif_fig7(records: Iterable[dict], authors: pd.DataFrame, titles: dict[str, 
     records = [record for record in records if record["neuron"] == "PLIF"]
     figure, axes = _panels(records)
     for axis, (task, runs) in zip(axes.flat, _by(records, "task").items(), strict=False):
-        for start, dashes in ((2.0, "-"), (16.0, (0, (3, 1.5)))):
+        for start, dashes in STARTS.items():
             theirs = _authors_of(authors, task, f"PLIF({start:g})")
             theirs = theirs.set_index(theirs.epoch + 1).filter(regex=r"tau_\d").dropna(axis=1, how="all")
             for values, colour in zip(theirs.to_numpy().T, layer_colours(theirs.shape[1]), strict=True):
@@ -114,11 +103,11 @@ def plif_fig7(records: Iterable[dict], authors: pd.DataFrame, titles: dict[str, 
         _layer_legend(axis, len(runs[0]["tau"][0]))
     for axis in axes[:, 0]:
         axis.set_ylabel("membrane time constant τ (steps)")
+    looks = {"ours, from τ₀ =": {"lw": 2}, "authors' logs, from": {"lw": 1, "alpha": 0.35}}
     handles = [
-        Line2D([], [], color=INK, lw=2, label="ours, from τ₀ = 2"),
-        Line2D([], [], color=INK, lw=2, ls=(0, (3, 1.5)), label="ours, from τ₀ = 16"),
-        Line2D([], [], color=INK, lw=1, alpha=0.35, label="authors' logs, from 2"),
-        Line2D([], [], color=INK, lw=1, alpha=0.35, ls=(0, (3, 1.5)), label="authors' logs, from 16"),
+        Line2D([], [], color=INK, ls=dashes, label=f"{words} {start:g}", **look)
+        for words, look in looks.items()
+        for start, dashes in STARTS.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure
@@ -133,16 +122,8 @@ def layer_colours(count: int) -> list:
 def _layer_legend(axis, count: int) -> None:
     names = [f"τ({i})" for i in range(1, count - 1)] + [f"τ({count - 1}), first FC", f"τ({count}), output"]
     handles = [Line2D([], [], color=colour, lw=2) for colour in layer_colours(count)]
-    axis.legend(
-        handles,
-        names,
-        loc="upper left",
-        fontsize=6.5,
-        ncols=2 if count > 4 else 1,
-        handlelength=1,
-        labelspacing=0.25,
-        columnspacing=0.9,
-    )
+    tight = {"fontsize": 6.5, "handlelength": 1, "labelspacing": 0.25, "columnspacing": 0.9}
+    axis.legend(handles, names, loc="upper left", ncols=2 if count > 4 else 1, **tight)
 
 
 def plif_figS1(records: Iterable[dict]) -> plt.Figure:
@@ -164,21 +145,19 @@ def plif_figS1(records: Iterable[dict]) -> plt.Figure:
     axes[0, 0].set_ylabel(r"$W_{fc}\,/\,\tau$")
     axes[0, 1].legend(loc="upper left", fontsize=7)
     for start, runs in starts.items():
-        colour = VARIANT_COLOURS[f"PLIF({start:g})"]
-        for i, run in enumerate(runs):
-            label = f"τ₀ = {start:g}" if i == 0 else None
-            epochs = [point["epoch"] for point in run["w_over_tau"]]
-            axes[1, 0].plot(
-                epochs, [point["variance"] for point in run["w_over_tau"]], color=colour, label=label
-            )
-            axes[1, 1].plot(epochs, [tau[-2] for tau in run["tau"]], color=colour, label=label)
+        look = {"color": VARIANT_COLOURS[f"PLIF({start:g})"], "label": f"τ₀ = {start:g}"}
+        for run in runs:
+            points = pd.DataFrame(run["w_over_tau"])
+            axes[1, 0].plot(points.epoch, points.variance, **look)
+            axes[1, 1].plot(points.epoch, [tau[-2] for tau in run["tau"]], **look)
+            look["label"] = None  # one entry of the legend for all seeds
     axes[1, 0].set(xlabel="epoch", ylabel=r"variance of $W_{fc}\,/\,\tau$", yscale="log")
     axes[1, 1].set(xlabel="epoch", ylabel="τ of the first FC layer (steps)")
     axes[1, 0].legend()
     figure.suptitle(tables.data_label(records), fontsize=8, color="#666666", x=0.01, ha="left")
-    for axis, name in zip(axes.flat, "abcd", strict=True):
+    for axis in axes.flat:
         axis.xaxis.get_major_locator().set_params(integer=True)
-        style.letter(axis, name)
+    style.letter(*axes.flat)
     return figure
 
 
@@ -187,16 +166,9 @@ def _bands(axis, points: list[dict]) -> None:
     quantiles = np.array([point["quantiles"] for point in points])  # [epochs, quantiles]
     middle = len(W_OVER_TAU_QUANTILES) // 2
     for i in range(1, middle):
-        low, high = W_OVER_TAU_QUANTILES[i], W_OVER_TAU_QUANTILES[-1 - i]
-        axis.fill_between(
-            epochs,
-            quantiles[:, i],
-            quantiles[:, -1 - i],
-            color="#0072B2",
-            alpha=0.18 + 0.1 * i,
-            lw=0,
-            label=f"{100 * low:g} to {100 * high:g} %",
-        )
+        low, high = quantiles[:, i], quantiles[:, -1 - i]
+        label = f"{100 * W_OVER_TAU_QUANTILES[i]:g} to {100 * W_OVER_TAU_QUANTILES[-1 - i]:g} %"
+        axis.fill_between(epochs, low, high, color="#0072B2", alpha=0.18 + 0.1 * i, lw=0, label=label)
     axis.plot(epochs, quantiles[:, middle], color=INK, lw=1.2, label="median")
 
 

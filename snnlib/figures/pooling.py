@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Circle, Rectangle
 
 from snnlib.figures import style
-from snnlib.figures.plif_encoder import mosaic
+from snnlib.figures.plif_encoder import label_tiles, mosaic
 from snnlib.figures.style import INK
 
 style.use()
@@ -87,15 +87,9 @@ def plif_fig5(spikes: np.ndarray) -> plt.Figure:
         maps.add_patch(
             Rectangle((t * (width + 1) + column - 0.5, row - 0.5), 1, 1, fill=False, ec=INK, lw=1.0)
         )
-    maps.set_xticks(
-        [t * (width + 1) + width / 2 - 0.5 for t in range(shown)], [f"t = {t}" for t in range(shown)]
-    )
-    maps.set_yticks([])
-    maps.spines[:].set_visible(False)
-    maps.tick_params(length=0)
+    label_tiles(maps, (height, width), (), [f"t = {t}" for t in range(shown)])
     maps.set_title(f"the whole of channel {channel}: who passes a spike in each window (white: nobody)")
-    for axis, name in zip((drawing, unfolded, window, maps), "abcd", strict=True):
-        style.letter(axis, name)
+    style.letter(drawing, unfolded, window, maps)
     return figure
 
 
@@ -115,18 +109,11 @@ def _schematic(axis) -> None:
         axis.add_patch(Circle((1.6, y), 0.55, facecolor=PLACE_COLOURS[i], alpha=0.9, lw=0))
         axis.text(1.6, y, str(i), ha="center", va="center", color="white", fontweight="bold")
         axis.plot([2.15, 5.0], [y, 3.2], color=PLACE_COLOURS[i], lw=1.6, ls="-" if i == 0 else (0, (2, 2)))
-        axis.vlines(
-            [0.15 + 0.13 * t for t, who in enumerate(FIRING) if who == i],
-            y - 0.3,
-            y + 0.3,
-            color=PLACE_COLOURS[i],
-            lw=1.6,
-        )
+        when = [0.15 + 0.13 * t for t, who in enumerate(FIRING) if who == i]
+        axis.vlines(when, y - 0.3, y + 0.3, color=PLACE_COLOURS[i], lw=1.6)
     axis.add_patch(Rectangle((5.0, 2.6), 1.5, 1.2, facecolor="#F3F4F6", edgecolor="#009E73", lw=1.6))
     axis.text(5.75, 3.2, "max", ha="center", va="center")
-    axis.annotate(
-        "", (8.2, 3.2), (6.5, 3.2), arrowprops=dict(arrowstyle="-|>", color=INK, shrinkA=0, shrinkB=0)
-    )
+    style.arrow(axis, (6.5, 3.2), (8.2, 3.2), width=1)
     axis.add_patch(Circle((8.75, 3.2), 0.55, facecolor="#4D4D4D", lw=0))
     axis.text(5.75, 1.9, "solid: fires now", ha="center", fontsize=7.5, color="#666666")
 
@@ -139,23 +126,12 @@ def _unfolded(axis) -> None:
         for i, y in enumerate((4.1, 3.2, 2.3)):
             axis.plot(t - 0.18, y, "o", ms=13, color=PLACE_COLOURS[i], alpha=1.0 if who == i else 0.22)
             if who == i:
-                axis.annotate(
-                    "",
-                    (t + 0.02, 0.95),
-                    (t - 0.1, y - 0.22),
-                    arrowprops=dict(
-                        arrowstyle="-|>", color=PLACE_COLOURS[i], lw=1.6, connectionstyle="arc3,rad=-0.28"
-                    ),
-                )
+                bent = {"connectionstyle": "arc3,rad=-0.28", "shrinkA": 2, "shrinkB": 2}
+                style.arrow(axis, (t - 0.1, y - 0.22), (t + 0.02, 0.95), PLACE_COLOURS[i], 1.6, **bent)
         axis.plot(t, 0.65, "o", ms=13, color="#4D4D4D", alpha=1.0 if who is not None else 0.3)
         axis.text(t, -0.1, f"$t = {t}$", ha="center", fontsize=8)
         if t < steps - 1:
-            axis.annotate(
-                "",
-                (t + 0.84, 0.65),
-                (t + 0.16, 0.65),
-                arrowprops=dict(arrowstyle="-|>", color="#999999", shrinkA=0, shrinkB=0),
-            )
+            style.arrow(axis, (t + 0.16, 0.65), (t + 0.84, 0.65), "#999999", width=1)
 
 
 def _window(axis, spikes: np.ndarray) -> None:
@@ -164,17 +140,9 @@ def _window(axis, spikes: np.ndarray) -> None:
     steps = len(spikes)
     passing = winners(spikes[:, None, None, None, :])[:, 0, 0, 0]
     for place in range(4):
-        fired = np.flatnonzero(spikes[:, place])
-        axis.scatter(
-            fired,
-            np.full(len(fired), 5.0 - place),
-            s=70,
-            facecolor="white",
-            edgecolor=PLACE_COLOURS[place],
-            lw=1.5,
-            zorder=2,
-        )
-        passed = np.flatnonzero(passing == place)
+        fired, passed = np.flatnonzero(spikes[:, place]), np.flatnonzero(passing == place)
+        ring = {"facecolor": "white", "edgecolor": PLACE_COLOURS[place], "lw": 1.5}
+        axis.scatter(fired, np.full(len(fired), 5.0 - place), s=70, zorder=2, **ring)
         axis.scatter(passed, np.full(len(passed), 5.0 - place), s=70, color=PLACE_COLOURS[place], zorder=3)
         axis.vlines(passed, 1.42, 4.82 - place, color=PLACE_COLOURS[place], lw=1.2, alpha=0.6, zorder=1)
     average = spikes.mean(1)
@@ -197,13 +165,8 @@ def value_histogram(values: dict[str, np.ndarray]) -> plt.Figure:
     width = 0.8 / len(values)
     for i, (name, flat) in enumerate(values.items()):
         share = np.array([(np.abs(np.asarray(flat) - level) < 1e-6).mean() for level in levels])
-        bars = axis.bar(
-            np.arange(5) + (i - (len(values) - 1) / 2) * width,
-            100 * share,
-            width * 0.92,
-            label=name,
-            color=(INK, MAX, AVERAGE)[i % 3],
-        )
+        at, colour = np.arange(5) + (i - (len(values) - 1) / 2) * width, (INK, MAX, AVERAGE)[i % 3]
+        bars = axis.bar(at, 100 * share, width * 0.92, label=name, color=colour)
         axis.bar_label(bars, [f"{100 * s:.3g}" if s else "0" for s in share], fontsize=7, padding=1)
     axis.set(
         xticks=range(5),

@@ -2,36 +2,16 @@
 
 from matplotlib.patches import Circle, FancyBboxPatch
 
-from snnlib.figures.style import INK, PALE
+from snnlib.figures.style import INK, PALE, arrow
 
 CHARGE, FIRE, RESET = "#0072B2", "#D55E00", "#009E73"
 
 
-def arrow(axis, start, end, colour=INK, bend: float = 0.0, width: float = 1.5) -> None:
-    axis.annotate(
-        "",
-        end,
-        start,
-        arrowprops=dict(
-            arrowstyle="-|>", color=colour, lw=width, shrinkA=0, shrinkB=0, connectionstyle=f"arc3,rad={bend}"
-        ),
-    )
-
-
 def box(axis, centre, width, height, text, colour) -> None:
     x, y = centre
-    axis.add_patch(
-        FancyBboxPatch(
-            (x - width / 2, y - height / 2),
-            width,
-            height,
-            facecolor=PALE,
-            edgecolor=colour,
-            boxstyle="round,pad=0,rounding_size=0.12",
-            lw=1.6,
-            zorder=3,
-        )
-    )
+    corner, look = (x - width / 2, y - height / 2), {"facecolor": PALE, "edgecolor": colour, "lw": 1.6}
+    rounded = "round,pad=0,rounding_size=0.12"
+    axis.add_patch(FancyBboxPatch(corner, width, height, boxstyle=rounded, zorder=3, **look))
     axis.text(x, y, text, ha="center", va="center", color=INK, zorder=4)
 
 

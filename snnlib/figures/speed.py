@@ -39,20 +39,13 @@ def ratios(speed: pd.DataFrame, bars: pd.DataFrame) -> Figure:
         axis.axhline(place, color="#E6E6E6", lw=0.7, zorder=0)
         for row in rows.itertuples():
             ours = row.implementation.startswith("ours")
-            axis.plot(
-                row.ratio_to_best_peer, place, "o", ms=9 if ours else 5, color=COLOURS[row.implementation]
-            )
+            look = {"ms": 9 if ours else 5, "color": COLOURS[row.implementation]}
+            axis.plot(row.ratio_to_best_peer, place, "o", **look)
         best = rows[rows.implementation.str.startswith("ours")].ratio_to_best_peer.max()
-        axis.annotate(
-            f"{best:.2g}x" if best < 10 else f"{best:.0f}x",
-            (best, place),
-            (8, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-            color=COLOURS["ours"],
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8},
-        )
+        text = f"{best:.2g}x" if best < 10 else f"{best:.0f}x"
+        look = {"va": "center", "fontsize": 8, "color": COLOURS["ours"]}
+        ground = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8}
+        axis.annotate(text, (best, place), (8, 0), textcoords="offset points", bbox=ground, **look)
         aim = bars[(bars.work == work) & (bars["pass"] == step) & ~bars.at_most.astype(bool)]
         for bound in aim.bound:
             axis.plot([bound, bound], [place - 0.32, place + 0.32], color="black", lw=1.8)

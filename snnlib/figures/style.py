@@ -5,6 +5,7 @@ PLIF is cool, LIF is warm.
 """
 
 from pathlib import Path
+from string import ascii_lowercase
 
 from matplotlib import pyplot as plt
 
@@ -55,15 +56,20 @@ def variant(neuron: str, tau: float, pooling: str = "max") -> str:
     return key
 
 
-def letter(axes, text: str) -> None:
-    """Panel letter outside the top left corner."""
-    axes.annotate(
-        text,
-        (0, 1),
-        (-26, 8),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        fontweight="bold",
-        fontsize=11,
-        color=INK,
-    )
+def letter(*axes) -> None:
+    """Panel letters a, b, c ... outside the top left corners."""
+    for axis, text in zip(axes, ascii_lowercase, strict=False):
+        place = {"xycoords": "axes fraction", "textcoords": "offset points"}
+        axis.annotate(text, (0, 1), (-26, 8), **place, fontweight="bold", fontsize=11, color=INK)
+
+
+def threshold(axis, value: float = 0.5, upright: bool = False, **look) -> None:
+    """A dashed line where a neuron fires; MDN's neurons do at 0.5."""
+    line = axis.axvline if upright else axis.axhline
+    line(value, **{"color": TRACE_COLOURS["threshold"], "lw": 0.9, "ls": (0, (4, 3))} | look)
+
+
+def arrow(axis, start, end, colour=INK, width: float = 1.5, coords="data", **look) -> None:
+    """``look``: of the patch, e.g. shrinkA and shrinkB, the points that it keeps away from its ends."""
+    patch = {"arrowstyle": "-|>", "color": colour, "lw": width, "shrinkA": 0, "shrinkB": 0} | look
+    axis.annotate("", end, start, xycoords=coords, arrowprops=patch)

@@ -23,7 +23,7 @@ TASKS = {
 }
 NEURONS = {"1st-order": ("1st-order",), "spatial": ("2-FS", "2-RS"), "temporal": ("2-SDS", "2-WDS")}
 GROUP_COLOURS = {"1st-order": NEURON_COLOURS["1st-order"], "spatial": "#E07B1A", "temporal": "#2F8FCB"}
-MEAN_LINE = "#B3202C"
+MEAN_LINE = {"color": "#B3202C", "lw": 1.3, "ls": (0, (4, 2))}
 _DIAMOND = {"marker": "D", "ls": "", "mfc": "white", "mec": INK, "mew": 1.1, "ms": 5}
 _DOT = {"marker": "o", "ls": "", "mfc": "white", "mec": INK, "mew": 0.7, "ms": 3}
 
@@ -37,32 +37,25 @@ def mdn_fig6(table: pd.DataFrame, titles: dict[str, str]) -> plt.Figure:
     figure, axes = plt.subplots(2, 4, figsize=(11, 6.6))
     panels = [*axes[0], *axes[1, :3]]
     places = {"2-FS": 0, "2-RS": 1, "2-SDS": 2.5, "2-WDS": 3.5}
-    for axis, task, name in zip(panels, TASKS["spatial"] + TASKS["temporal"], "abcdefg", strict=True):
+    for axis, task in zip(panels, TASKS["spatial"] + TASKS["temporal"], strict=True):
         rows = table[table.task == task].set_index("neuron").reindex(places)
         _bars(axis, list(places.values()), rows, [NEURON_COLOURS[neuron] for neuron in places], 0.82)
         for kind in ("spatial", "temporal"):
-            ends = [places[neuron] for neuron in NEURONS[kind]]
-            axis.hlines(
-                rows.ours[list(NEURONS[kind])].mean(),
-                ends[0] - 0.5,
-                ends[-1] + 0.5,
-                color=MEAN_LINE,
-                lw=1.3,
-                ls=(0, (4, 2)),
-                zorder=4,
-            )
+            left, right = (places[neuron] for neuron in NEURONS[kind])
+            mean = rows.ours[list(NEURONS[kind])].mean()
+            axis.hlines(mean, left - 0.5, right + 0.5, **MEAN_LINE, zorder=4)
         _limits(axis, rows)
         axis.set_xticks(list(places.values()), [neuron.removeprefix("2-") for neuron in places])
         axis.set_xlim(-0.7, 4.2)
         axis.tick_params(axis="x", length=0)
         axis.set_title(titles[task])
         axis.set_xlabel(_wrapped(_source(rows), 42), fontsize=6.8, color="#666666", loc="left")
-        style.letter(axis, name)
+    style.letter(*panels)
     for axis, kind in zip(axes[:, 0], TASKS, strict=True):
         axis.set_ylabel(f"{kind} tasks\ntest accuracy (%)")
     axes[1, 3].set_axis_off()
-    handles = [Patch(color=NEURON_COLOURS[n], label=f"{n} ({NEURON_NAMES[n]})") for n in places]
-    handles += [Line2D([], [], color=MEAN_LINE, lw=1.3, ls=(0, (4, 2)), label="mean of the pair")]
+    handles = [Patch(color=NEURON_COLOURS[n], label=_named(n)) for n in places]
+    handles += [Line2D([], [], **MEAN_LINE, label="mean of the pair")]
     axes[1, 3].legend(handles=handles + _published_handle(), loc="center left", fontsize=9, labelspacing=0.9)
     return figure
 
@@ -74,7 +67,7 @@ def mdn_fig7(table: pd.DataFrame, titles: dict[str, str]) -> plt.Figure:
     """
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.3), width_ratios=[len(TASKS[kind]) for kind in TASKS])
     means = group_means(table)
-    for axis, (kind, tasks), name in zip(axes, TASKS.items(), "ab", strict=True):
+    for axis, (kind, tasks) in zip(axes, TASKS.items(), strict=True):
         for shift, group in zip((-0.27, 0, 0.27), NEURONS, strict=True):
             rows = means[means.group == group].set_index("task").reindex(tasks)
             x = np.arange(len(tasks)) + shift
@@ -88,8 +81,9 @@ def mdn_fig7(table: pd.DataFrame, titles: dict[str, str]) -> plt.Figure:
         axis.set_xticks(range(len(tasks)), labels, fontsize=7.2)
         axis.set_xlim(-0.6, len(tasks) - 0.4)
         axis.tick_params(axis="x", length=0)
-        axis.set(title=f"{kind} tasks", ylabel="test accuracy (%)" if name == "a" else "")
-        style.letter(axis, name)
+        axis.set_title(f"{kind} tasks")
+    axes[0].set_ylabel("test accuracy (%)")
+    style.letter(*axes)
     words = {
         "1st-order": "1st-order neuron",
         "spatial": "spatial 2nd-order neurons (2-FS, 2-RS)",
@@ -108,22 +102,16 @@ def mdn_fig8(published: pd.DataFrame, ours: pd.DataFrame, data: str = "") -> plt
     of a kind, its whiskers reach from the lowest to the highest of them. ``data``: what ours are from.
     """
     figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.7), sharex=True, sharey=True)
-    for axis, cap, title, name in zip(axes, (published, ours), ("published", "ours"), "ab", strict=True):
+    style.letter(*axes)
+    for axis, cap, title in zip(axes, (published, ours), ("published", "ours"), strict=True):
         axis.axhline(0, color="#C8C8C8", lw=0.8, zorder=0)
         axis.axvline(0, color="#C8C8C8", lw=0.8, zorder=0)
         counts = {kind: int(cap.index.isin(tasks).sum()) for kind, tasks in TASKS.items()}
         axis.set_title(f"{title}: {counts['spatial']} spatial, {counts['temporal']} temporal tasks")
-        style.letter(axis, name)
         if 0 in counts.values():
             missing = " or ".join(kind for kind, count in counts.items() if not count)
-            axis.text(
-                0.5,
-                0.55,
-                f"no {missing} task with\ndifferences between neurons",
-                ha="center",
-                transform=axis.transAxes,
-                color="#666666",
-            )
+            words = f"no {missing} task with\ndifferences between neurons"
+            axis.text(0.5, 0.55, words, ha="center", transform=axis.transAxes, color="#666666")
             continue
         for neuron in [n for group in NEURONS.values() for n in group if n in cap]:
             spatial, temporal = (cap.loc[cap.index.isin(tasks), neuron] for tasks in TASKS.values())
@@ -136,10 +124,11 @@ def mdn_fig8(published: pd.DataFrame, ours: pd.DataFrame, data: str = "") -> plt
         axis.set_xlabel("capability on spatial tasks")
         axis.set_box_aspect(1)
     axes[1].annotate(_wrapped(data, 70), (0.02, 0.02), xycoords="axes fraction", fontsize=7, color="#666666")
-    handles = []
-    for neuron in [n for group in NEURONS.values() for n in group]:
-        label = neuron if neuron == "1st-order" else f"{neuron} ({NEURON_NAMES[neuron]})"
-        handles.append(Line2D([], [], marker="o", ls="", ms=8, color=NEURON_COLOURS[neuron], label=label))
+    handles = [
+        Line2D([], [], marker="o", ls="", ms=8, color=NEURON_COLOURS[neuron], label=_named(neuron))
+        for group in NEURONS.values()
+        for neuron in group
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=5)
     return figure
 
@@ -177,15 +166,9 @@ def _limits(axis, rows):
     first = low + 0.07 * (axis.get_ylim()[1] - low) if low else 0.0  # no tick where the axis is cut
     axis.set_yticks([tick for tick in axis.get_yticks() if first <= tick <= min(100, axis.get_ylim()[1])])
     if low:
-        for height in (0.022, 0.046):
-            axis.plot(
-                (-0.018, 0.018),
-                (height - 0.012, height + 0.012),
-                transform=axis.transAxes,
-                lw=0.9,
-                color="#777777",
-                clip_on=False,
-            )
+        strokes = ((0.01, 0.034), (0.034, 0.058))  # start and end of the two, one a column
+        look = {"lw": 0.9, "color": "#777777", "clip_on": False}
+        axis.plot((-0.018, 0.018), strokes, transform=axis.transAxes, **look)
 
 
 def _source(rows) -> str:
@@ -208,6 +191,10 @@ def _note(rows, title: str) -> str:
 def _wrapped(text: str, width: int) -> str:
     """Lines of at most ``width`` letters that leave "2,000 + 500" in one piece."""
     return "\n".join(textwrap.wrap(text.replace(" + ", "\N{NO-BREAK SPACE}+\N{NO-BREAK SPACE}"), width))
+
+
+def _named(neuron: str) -> str:
+    return neuron if neuron == "1st-order" else f"{neuron} ({NEURON_NAMES[neuron]})"
 
 
 def _published_handle():

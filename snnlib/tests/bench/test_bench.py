@@ -208,6 +208,18 @@ def test_figures_draw_what_they_are_given():
         figures.ratios(measure.table(rows[:1]), bars.judge([]))
 
 
+def test_memory_and_synapse_have_a_line_for_every_implementation():
+    table = pd.DataFrame({"T": [5, 10] * 2, "implementation": ["ours"] * 2 + ["PyTorch loop"] * 2})
+    table = table.assign(kept=[0, 1, 20, 40], peak=[2, 3, 60, 80], current=[1, 2] * 2)
+    axes = figures.memory(table).axes
+    kept, peak = ({line.get_label(): [*line.get_ydata()] for line in axis.lines} for axis in axes)
+    assert kept == {"ours": [0, 1], "PyTorch loop": [20, 40], "input current": [1, 2]}
+    assert peak["ours"] == [2, 3] and peak["PyTorch loop"] == [60, 80]
+    times = pd.DataFrame({"density": [0.05, 0.5], "implementation": "torch linear", "median_ms": [2.0, 2.5]})
+    (axis,) = figures.synapse(times.assign(low_ms=1.0, high_ms=3.0)).axes
+    assert [*axis.lines[0].get_xdata()] == [5, 50] and [*axis.lines[0].get_ydata()] == [2, 2.5]
+
+
 def test_the_command_writes_csv_and_passport(tmp_path, capsys):
     out = tmp_path / "speed.csv"
     assert command.main(["--only", "synapse", "--sizes", "tiny", "--seconds", "0", "--out", str(out)]) == 0

@@ -74,11 +74,12 @@ def test_wrong_parameters_are_named(values, sentence):
 @pytest.mark.parametrize(
     ("annotation", "good", "bad"),
     [
-        ("int | None", [None, 3], ["3"]),
-        ("tuple[int, ...]", [[1, 2], (3,)], [[1, "2"], 3]),
-        ("tuple[str, float]", [["a", 1]], [["a"], [1, 1.0]]),
-        ("list[list[float]]", [[[1, 2.0], []]], [[1.0]]),
-        ("dict", [{"a": 1}], [[1]]),
+        ("float", [1, 2.0], [True, "1"]),
+        ("bool", [True, False], [1, 0]),
+        ("list", [[], [1, "a"]], ["a", (1,)]),
+        ("list[int]", [[], [1, 2]], [[1, "2"], [True], 3]),
+        ("list[list[float]]", [[[1, 2.0], []]], [[1.0], [["a"]]]),
+        ("dict", [], [{}]),
     ],
 )
 def test_annotations(annotation, good, bad):

@@ -1,9 +1,14 @@
 """Environment: the active Python is used if it fits; half a .venv or an old one is never taken for whole."""
 
+import fcntl
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from snnlib import paths
 from snnlib.chapters import environment
 
 
@@ -18,19 +23,25 @@ from snnlib.chapters import environment
         ("no-such-package>=1", "no-such-package is missing"),
     ],
 )
-def test_requirements_are_compared_as_numbers(requirement, problem):
-    found = environment.problems([requirement])
-    assert len(found) == bool(problem) and all(problem in text for text in found)
+def test_a_requirement_that_is_not_met_is_named(requirement, problem, tmp_path):
+    project = f'dependencies = ["pytest"]\noptional-dependencies.dev = ["{requirement}"]'
+    (tmp_path / "pyproject.toml").write_text(f"[project]\n{project}")
+    found = environment.lacking(tmp_path)
+    assert bool(found) == bool(problem) and found.endswith(problem)
+
+
+def test_a_bare_python_lacks_something(monkeypatch):
+    monkeypatch.setitem(sys.modules, "packaging.requirements", None)
+    assert environment.lacking(paths.ROOT) == "packaging is missing"
 
 
 def test_this_python_has_everything_and_the_lock_names_all():
-    needed = environment.requirements(environment.ROOT / "pyproject.toml")
-    assert environment.problems(needed) == []
-    lines = (environment.ROOT / "requirements.lock").read_text().splitlines()
-    locked = {line.split("==")[0] for line in lines}
+    assert environment.lacking(paths.ROOT) == ""
+    project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
+    lines = (paths.ROOT / "requirements.lock").read_text().splitlines()
     assert all("==" in line and "/" not in line for line in lines)
-    names = {requirement.split(">=")[0] for requirement in needed}
-    assert names <= locked
+    needed = project["dependencies"] + project["optional-dependencies"]["dev"]
+    assert {text.split(">=")[0] for text in needed} | {"packaging"} <= {line.split("==")[0] for line in lines}
 
 
 @pytest.fixture
@@ -39,9 +50,9 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "requirements.lock").write_text("six==1.17.0\n")
     called = []
 
-    def call(command, failure):
-        called.append(" ".join(command))
-        if "venv" in command[1:3]:
+    def call(failure, *command):
+        called.append(" ".join(map(str, command)))
+        if "venv" in command:
             python = tmp_path / ".venv" / "bin" / "python"
             python.parent.mkdir(parents=True)
             python.touch()
@@ -54,34 +65,41 @@ def place(tmp_path, monkeypatch):
 
 def test_a_whole_venv_is_made_once_and_again_for_another_lock(place):
     root, called = place
-    python = environment.make_venv(root)
-    assert python == root / ".venv" / "bin" / "python" and len(called) == 5
-    assert not (root / ".venv" / ".unfinished").exists()
-    environment.make_venv(root)
-    assert len(called) == 5
+    python = environment.make_venv(root, "")
+    assert python == root / ".venv" / "bin" / "python" and len(called) == 4
+    environment.make_venv(root, "")
+    assert len(called) == 4
     (root / "requirements.lock").write_text("six==1.18.0\n")
-    environment.make_venv(root)
-    assert len(called) == 9  # the packages again, the virtual environment not
+    environment.make_venv(root, "")
+    assert len(called) == 7  # the packages again, the virtual environment not
 
 
 def test_an_interrupted_installation_is_not_whole(place, capsys):
     root, called = place
     called.append("fail")
     with pytest.raises(SystemExit, match="pip could not install"):
-        environment.make_venv(root)
-    assert not (root / ".venv" / ".complete").exists()
+        environment.make_venv(root, "")
     called.clear()
-    environment.make_venv(root)
+    environment.make_venv(root, "")
     assert "half installed" in capsys.readouterr().out and "-m venv" in called[0]
 
 
 def test_a_moved_venv_is_made_anew(place, capsys):
     root, called = place
-    environment.make_venv(root)
-    done = root / ".venv" / ".complete"
-    done.write_text(done.read_text().replace(str(root), str(Path("/elsewhere"))))
-    environment.make_venv(root)
-    assert "made elsewhere" in capsys.readouterr().out and len(called) == 10
+    environment.make_venv(root, "")
+    mark = root / ".venv" / ".complete"
+    mark.write_text(mark.read_text().replace(str(root), str(Path("/elsewhere"))))
+    environment.make_venv(root, "")
+    assert "made elsewhere" in capsys.readouterr().out and len(called) == 8
+
+
+def test_a_venv_of_the_users_own_is_completed_in_its_place(place):
+    root, called = place
+    python = root / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("theirs")
+    environment.make_venv(root, "")
+    assert python.read_text() == "theirs" and "pip install" in called[0]
 
 
 def test_a_linked_venv_is_left_alone(place, tmp_path):
@@ -90,15 +108,30 @@ def test_a_linked_venv_is_left_alone(place, tmp_path):
     other.mkdir()
     (root / ".venv").symlink_to(other)
     with pytest.raises(SystemExit, match=r"\.venv is a link"):
-        environment.make_venv(root)
+        environment.make_venv(root, "")
     assert not called and other.exists()
 
 
 def test_half_a_venv_that_is_active_is_not_removed_under_our_feet(place, monkeypatch):
     root, _ = place
     (root / ".venv").mkdir()
-    (root / ".venv" / ".unfinished").touch()
+    (root / ".venv" / ".complete").write_text("unfinished\n")
     monkeypatch.setattr(environment.sys, "prefix", str(root / ".venv"))
     with pytest.raises(SystemExit, match="`deactivate` it first"):
-        environment.make_venv(root)
+        environment.make_venv(root, "")
     assert (root / ".venv").exists()
+
+
+def test_a_second_call_waits_for_the_first_and_says_so(tmp_path):
+    (tmp_path / "requirements.lock").touch()
+    project = "[project]\ndependencies = []\noptional-dependencies.dev = []"
+    (tmp_path / "pyproject.toml").write_text(project)
+    code = "import sys, pathlib, snnlib.chapters.environment as e; e.main(pathlib.Path(sys.argv[1]))"
+    with (tmp_path / "requirements.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = [sys.executable, "-c", code, str(tmp_path)]
+        second = subprocess.Popen(command, cwd=paths.ROOT, stdout=subprocess.PIPE, text=True)
+        assert "another `make env` is at work here" in second.stdout.readline()
+        assert not (tmp_path / ".python-path").exists()
+    assert second.wait(60) == 0 and "has everything" in second.stdout.read()
+    assert (tmp_path / ".python-path").read_text() == f"{sys.executable}\n"

@@ -70,6 +70,23 @@ def test_stand_ins_are_marked(page):
     assert "stand-in" not in article(page, "mdn_fig4")
 
 
+def test_each_set_of_data_stands_once_at_the_top_with_the_number_of_its_artefacts(page):
+    top = re.search(r'<section class="sources".*?</section>', page, re.S).group()
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr><td>.*?</tr>", top)]
+    assert [(row[0], re.sub("<.*?>", "", row[1]), row[3]) for row in rows] == [
+        ("MNIST", "official", "1"),
+        ("Synthesised speech", "stand-in", "1"),
+    ]
+
+
+def test_a_picture_too_large_as_svg_comes_as_png(page, results_in):
+    assert "data:image/svg+xml;base64," in article(page, "mdn_fig4")
+    svg = results_in / "smoke" / "figures" / "mdn_fig4.svg"
+    svg.write_text(svg.read_text() + " " * report.LARGEST_SVG)
+    again = article(report.build("smoke"), "mdn_fig4")
+    assert "data:image/png;base64," in again and 'class="wide"' not in again  # 2 x 1 inches
+
+
 def test_numbers_beside_the_published_ones(page):
     cells = re.findall(r'<td class="number[^"]*">(.*?)</td>', article(page, "mdn_table3"))
     assert cells == ["98.50", "91.25", "0.12", "3", "−7.25", "–", "60.00", "–", "1", "–"]

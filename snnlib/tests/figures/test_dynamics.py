@@ -33,9 +33,18 @@ def test_fig4_draws_six_neurons_and_lifts_a_missing_attractor():
 
 
 def test_constant_and_pulse_figures_draw_every_curve():
-    curves = {key: theory.lif_response(1, 10, np.arange(30)) for key in dynamics.CURVE_COLOURS}
-    assert len(dynamics.plif_fig1(np.arange(30), curves).axes[1].lines) == 5
-    assert len(dynamics.plif_fig2(np.arange(30), curves, [5, 20]).axes[0].lines) == 5
+    steps = np.arange(30)
+    curves = {key: i * theory.lif_response(1, 10, steps) for i, key in enumerate(dynamics.CURVE_COLOURS, 1)}
+    constant = dynamics.plif_fig1(steps, curves).axes[1]
+    top, bottom = dynamics.plif_fig2(steps, curves, [5, 20]).axes
+    for axis in (constant, top):
+        drawn = {line.get_label(): line.get_ydata() for line in axis.lines}
+        assert list(drawn) == ["w, τ", *list(curves)[1:]]
+        np.testing.assert_array_equal(drawn["τ−"], curves["τ−"])
+    beside = {text.get_text(): text.xyann for text in constant.texts if text.get_text() in drawn}
+    assert len(beside) == 5
+    ticks = [segment[0, 0] for segment in bottom.collections[0].get_segments()]
+    assert ticks == [5, 20]
 
 
 def test_fig3_marks_the_steps_that_fire():
@@ -52,8 +61,15 @@ def test_encoders_and_phase_portraits_have_all_panels():
     counts = dict.fromkeys(counted, 8 * p)
     names = ["learnable", "learnable_formula", "latency", "latency_formula"]
     firsts = dict.fromkeys(names, 8 * (1 - p))
-    rasters = dict.fromkeys(["Poisson", "learnable", "latency"], np.eye(8))
-    assert len(dynamics.plif_encoders(p, 8, rasters, counts, firsts).axes) == 6
+    rasters = {"Poisson": np.eye(8), "learnable": np.tri(8), "latency": np.ones((8, 8))}
+    axes = dynamics.plif_encoders(p, 8, rasters, counts, firsts).axes
+    assert [axis.get_title(loc="left") for axis in axes[:3]] == list(rasters)
+    np.testing.assert_array_equal(axes[1].images[0].get_array(), np.tri(8).T)
+    drawn = [{line.get_label(): line.get_ydata() for line in axis.lines} for axis in axes[3:]]
+    np.testing.assert_array_equal(drawn[0]["learnable encoder"], 8 * p)
+    np.testing.assert_array_equal(drawn[1]["reset by subtraction"], np.ones(8))
+    np.testing.assert_array_equal(drawn[2]["latency encoder"], 8 * (1 - p))
+    assert [axis.texts[0].get_text() for axis in axes] == [*"abcdef"]
     current = np.linspace(-1, 1, 5)
     run = {"V": p, "U": p, "S": p > 0.5}
     portrait = {
@@ -61,7 +77,12 @@ def test_encoders_and_phase_portraits_have_all_panels():
         "orbit_current": current, "orbit_v": np.zeros((3, 5)), "equilibria": np.zeros((5, 2)),
         "stable": current < 0,
     }  # fmt: skip
-    assert len(phase.phase_portraits({"2-FS": portrait, "2-SDS": portrait}).axes) == 6
+    axes = phase.phase_portraits({"2-FS": portrait, "2-SDS": portrait}).axes
+    assert len(axes) == 6 and axes[3].texts[0].get_text() == "2-SDS"
+    (fired,) = (line for line in axes[0].lines if line.get_label() == "spike")
+    np.testing.assert_array_equal(fired.get_xdata(), p[p > 0.5])
+    stable = next(line for line in axes[2].lines if line.get_label() == "stable V*").get_ydata()
+    np.testing.assert_array_equal(np.isnan(stable), current >= 0)
 
 
 def test_colours_are_distinct_and_named():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib import pyplot as plt
+from matplotlib.collections import PathCollection
 
 from snnlib import datasets, networks
 from snnlib.figures import plif_encoder, plif_network, plif_training, pooling
@@ -118,14 +119,116 @@ def test_training_figures_show_ours_over_the_authors():
     figure = plif_training.plif_fig7(records, authors, datasets.PAPER_TITLE)
     ours = [line for line in figure.axes[0].lines if line.get_linewidth() == 2.0]
     assert len(ours) == 8 and {line.get_ydata()[0] for line in ours} == {2.0, 16.0}
-    assert len(plif_training.plif_figS1(records).axes) == 4
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels[0] == "ours, from τ₀ = 2" and labels[-1] == "authors' logs, from 16"
 
 
-def test_drawings_take_small_and_silent_input():
-    silent = np.zeros((2, 3, 4, 4))
+def test_figS1_draws_bands_of_the_first_seed_and_a_line_for_every_run():
+    records = [record("PLIF", tau, seed) for tau in (16.0, 2.0) for seed in (1, 0)]
+    slow, fast, variance, tau = plif_training.plif_figS1([*records, record("LIF", 2.0, 0)]).axes
+    assert slow.get_title(loc="left") == "from τ₀ = 2, seed 0"
+    assert fast.get_title(loc="left") == "from τ₀ = 16, seed 0"
+    assert len(slow.collections) == len(W_OVER_TAU_QUANTILES) // 2 - 1
+    np.testing.assert_allclose(slow.lines[0].get_ydata(), 0, atol=1e-12)  # the median of -1 to 1
+    assert [list(line.get_ydata()) for line in variance.lines] == [[1, 1 / 2, 1 / 3, 1 / 4]] * 4
+    assert [line.get_ydata()[0] for line in tau.lines] == [2, 2, 16, 16]
+    assert [text.get_text() for text in variance.get_legend().get_texts()] == ["τ₀ = 2", "τ₀ = 16"]
+
+
+def picture(axis):
+    """The picture in an axis [H, W, 3] and the words beside its rows and below its columns."""
+    (image,) = axis.images
+    ticks = (axis.get_yticklabels(), axis.get_xticklabels())
+    return image.get_array(), *([text.get_text() for text in labels] for labels in ticks)
+
+
+def dark(shown):
+    """(row, column) of every pixel darker than the grey between the tiles."""
+    return {tuple(map(int, at)) for at in np.argwhere(np.asarray(shown).max(-1) < plif_encoder.GAP)}
+
+
+def scattered(axis):
+    return [dots for dots in axis.collections if isinstance(dots, PathCollection)]
+
+
+def one_spike(steps=2, channels=3, side=4):
+    """Spikes [T, C, H, W]: channel 1 fires once, at t = 1, in row 2, column 3."""
+    spikes = np.zeros((steps, channels, side, side))
+    spikes[1, 1, 2, 3] = 1
+    return spikes
+
+
+def test_figS2_shows_samples_above_the_rates_of_the_chosen_channels():
+    images, rates = np.zeros((2, 4, 4)), np.zeros((2, 3, 4, 4))
+    images[1, 0, 0], rates[0, 2, 3, 3] = 1, 1
+    axis, bar = plif_encoder.plif_figS2(images, rates, [2, 0], ["boot", "bag"]).axes
+    shown, rows, columns = picture(axis)
+    assert (rows, columns) == (["input", "channel 2", "channel 0"], ["boot", "bag"])
+    assert shown.shape == (3 * 5 - 1, 2 * 5 - 1, 3)
+    assert dark(shown) == {(0, 5), (5 + 3, 3)}
+    assert bar.get_ylabel() == "spikes per step"
+
+
+def test_figS3_shows_the_first_step_and_the_rates_of_all_channels():
+    spikes = one_spike()
+    first, rates, _ = plif_encoder.plif_figS3(spikes).axes
+    assert dark(first.images[0].get_array()) == set()
+    assert dark(rates.images[0].get_array()) == {(2, 5 + 3)}
+    assert rates.get_title(loc="left") == "firing rates over t = 0 … 1"
+    assert dark(plif_encoder.plif_figS3(spikes[::-1]).axes[0].images[0].get_array()) == {(2, 5 + 3)}
+
+
+def test_figS4_shows_each_step_above_the_means_up_to_it():
     frames = np.zeros((2, 2, 4, 4))
-    assert plif_encoder.plif_figS3(silent).axes
-    assert plif_encoder.plif_figS4(frames, silent, [0, 1]).axes
-    assert plif_encoder.plif_figS5([("clap", frames, silent)], 0).axes
-    assert plif_encoder.plif_figS2(np.zeros((2, 4, 4)), np.zeros((2, 3, 4, 4)), [0], ["a", "b"]).axes
-    assert len(pooling.plif_fig5(silent).axes) == 4
+    frames[0, 1, 0, 0] = 3  # an ON event at t = 0
+    over_time, so_far, _ = plif_encoder.plif_figS4(frames, one_spike(), [1]).axes
+    shown, rows, columns = picture(over_time)
+    assert (rows, columns) == (["input $x_t$", "channel 1"], ["0", "1"])
+    np.testing.assert_allclose(shown[0, 0], plif_encoder.ON)
+    assert dark(shown[5:]) == {(2, 5 + 3)}
+    means, rows, _ = picture(so_far)
+    assert rows == ["mean input", "channel 1"] and (means[0, 5] < 1).any()  # seen at t = 0, still in the mean
+    assert 0.4 < means[5 + 2, 5 + 3].mean() < 0.7  # fired at one of two steps
+
+
+def test_figS5_puts_the_spikes_of_one_channel_below_each_gesture():
+    frames = np.zeros((2, 2, 4, 4))
+    samples = [("clap", frames, one_spike()), ("wave", frames, np.zeros((2, 3, 4, 4)))]
+    (axis,) = plif_encoder.plif_figS5(samples, 1).axes
+    shown, rows, columns = picture(axis)
+    assert rows == ["clap", "channel 1", "wave", "channel 1"] and columns == ["0", "1"]
+    assert dark(shown) == {(5 + 2, 5 + 3)}
+
+
+def test_fig5_colours_each_window_by_who_passes():
+    drawing, unfolded, window, maps = pooling.plif_fig5(one_spike()).axes
+    assert "channel 1, row 1, column 1" in window.get_title(loc="left")
+    coloured = {tuple(at) for at in np.argwhere((maps.images[0].get_array() < plif_encoder.GAP).any(-1))}
+    assert coloured == {(1, 3 + 1)}  # the second step's map, its lower right window
+    filled = [dots.get_offsets() for dots in scattered(window) if dots.get_zorder() == 3]
+    np.testing.assert_array_equal(np.concatenate(filled), [[1, 5 - 1]])  # t = 1, upper right of the window
+    assert [text.get_text() for text in drawing.texts][:3] == ["0", "1", "2"]
+    assert len(unfolded.lines) == 4 * len(pooling.FIRING)
+    silent = scattered(pooling.plif_fig5(np.zeros((2, 3, 4, 4))).axes[2])
+    assert len(silent) == 8 and not any(len(dots.get_offsets()) for dots in silent)
+
+
+def test_the_histogram_shows_shares_in_percent():
+    spikes = np.array([0, 0, 0, 1])
+    axis = pooling.value_histogram({"spikes": spikes, "average": np.array([0.25, 0.5])}).axes[0]
+    ours, other = ([bar.get_height() for bar in bars] for bars in axis.containers)
+    assert ours == [75, 0, 0, 0, 25] and other == [0, 50, 50, 0, 0]
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["spikes", "average"]
+
+
+def test_fig4_names_every_stage_and_its_shape():
+    notation = "{c3k3s1-BN-PLIF-MPk2s2}*1-DP-FC7-PLIF-DP-FC20-PLIF-APk10s10"
+    figure = plif_network.plif_fig4({"a small net": plif_network.stages(notation, (2, 8, 8))})
+    general, unfolded, net = figure.axes
+    said = [text.get_text() for text in net.texts]
+    assert net.get_title(loc="left") == "a small net" and said.count("dropout") == 2
+    shapes = ["2 × 8 × 8", "3 × 8 × 8", "3 × 4 × 4", "7", "20", "2"]
+    assert [words for words in said if words in shapes] == shapes
+    assert "max-\npooling" in said and len(net.patches) == 6
+    assert "voting" in [text.get_text() for text in general.texts]
+    assert "$X_{T-1}$" in [text.get_text() for text in unfolded.texts]
