@@ -13,10 +13,9 @@ from pathlib import Path
 import pandas as pd
 
 from snnlib import files, paths
-from snnlib.provenance import commit
+from snnlib.provenance import commit, trust
 from snnlib.results import ledger
 
-KINDS = ("stand-in", "part", "open set", "package", "official")  # the least trustworthy first
 LARGEST_SVG = 300_000  # bytes; above it the page carries the PNG
 COMPARED = (
     "published",
@@ -71,7 +70,7 @@ def _sidecars(folder):
 
 def _masthead(profile, wanted, found):
     made = [stem for stem in wanted if stem in found]
-    stands = sum(_worst(found[stem]) == "stand-in" for stem in made)
+    stands = sum("stand-in" in _kinds(found[stem]) for stem in made)
     facts = {
         "Profile": profile,
         "Commit": commit(),
@@ -151,10 +150,9 @@ def _missing(stem, chapter, root, profile):
 
 def _artefact(sidecar, root):
     stem, caption = sidecar["stem"], sidecar["caption"]
-    kinds = {source["source"] for source in sidecar["sources"]}
-    badges = "".join(_badge(kind) for kind in KINDS if kind in kinds)
+    badges = "".join(map(_badge, _kinds(sidecar)))
     body = (
-        _table(root / "tables" / f"{stem}.csv")
+        _table(root / "tables" / f"{stem}.csv", sidecar.get("data", {}))
         if sidecar["kind"] == "table"
         else _figure(root, stem, caption)
     )
@@ -172,10 +170,10 @@ def _badge(kind):
     return f'<span class="badge {kind.replace(" ", "-")}">{escape(kind)}</span>' if kind else ""
 
 
-def _worst(sidecar):
-    """The least trustworthy kind of data behind an artefact."""
-    kinds = {source["source"] for source in sidecar["sources"]}
-    return next((kind for kind in KINDS if kind in kinds), "")
+def _kinds(sidecar):
+    """The kinds of data behind an artefact, the least trustworthy first."""
+    kinds = {source["source"] for source in sidecar["sources"] if source["source"]}
+    return sorted(kinds, key=trust, reverse=True)
 
 
 def _figure(root, stem, caption):
@@ -190,7 +188,8 @@ def _figure(root, stem, caption):
     )
 
 
-def _table(path):
+def _table(path, kinds):
+    """A CSV as HTML; ``kinds``: which kind of data a cell of its column "data" speaks of."""
     frame = pd.read_csv(path)
     decimals = {column: _decimals(frame[column]) for column in frame}
     together = [decimals[column] for column in ("published", "ours") if decimals.get(column) is not None]
@@ -204,7 +203,8 @@ def _table(path):
     rows = "".join(
         "<tr>"
         + "".join(
-            f'<td class="{_css(column, decimals)}">{_cell(column, value, decimals[column])}</td>'
+            f'<td class="{_css(column, decimals)}">{_dot(kinds.get(value, "")) if column == "data" else ""}'
+            f"{_cell(column, value, decimals[column])}</td>"
             for column, value in row.items()
         )
         + "</tr>"
@@ -237,14 +237,13 @@ def _cell(column, value, decimals):
     if pd.isna(value):
         return "–"
     if decimals is None:
-        return (_dot(str(value)) if column == "data" else "") + escape(str(value))
+        return escape(str(value))
     sign = "+" if column == "difference" else ""
     return f"{value:{sign},.{decimals}f}".replace("-", "−")
 
 
-def _dot(label):
-    """A mark for the least trustworthy kind of data in a label like "MNIST (official, 60,000 + 10,000)"."""
-    kind = next((kind for kind in KINDS if f"({kind}" in label or (kind == "stand-in" and kind in label)), "")
+def _dot(kind):
+    """A mark for a kind of data."""
     return f'<span class="dot {kind.replace(" ", "-")}" title="{kind}"></span>' if kind else ""
 
 

@@ -1,5 +1,6 @@
 """Report: every artefact is on the page, what is missing is said, stand-in data cannot be overlooked."""
 
+import json
 import re
 
 import matplotlib
@@ -29,7 +30,7 @@ def page(results_in):
             "sd": [0.125, NAN],
             "n": [3, 1],
             "difference": [-7.25, NAN],
-            "data": ["MNIST (official, 600 + 100)", "Synthesised speech (stand-in, 60 + 10)"],
+            "data": ["MNIST (official, 600 + 100)", "Synthesised speech (stand-in, 600 + 100)"],
         }
     )
     artefacts.save_table(
@@ -68,6 +69,13 @@ def test_stand_ins_are_marked(page):
     assert ["dot stand-in" in row for row in rows] == [False, False, True]
     assert "dot official" in rows[1]
     assert "stand-in" not in article(page, "mdn_fig4")
+
+
+def test_sidecars_without_kinds_of_cells_give_a_page_without_dots(page, results_in):
+    path = results_in / "smoke" / "tables" / "mdn_table3.json"
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "data"}))
+    old = article(report.build("smoke"), "mdn_table3")
+    assert "dot" not in old and "MNIST (official" in old and 'class="badge stand-in"' in old
 
 
 def test_numbers_beside_the_published_ones(page):
