@@ -4,8 +4,6 @@ Nothing here may fail because the data root is read-only or full: then the user'
 or nothing.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json
@@ -13,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,22 +31,35 @@ def tensors(key: dict, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tenso
     """
     text = json.dumps({**key, "cache": VERSION}, sort_keys=True)
     name = f"{key.get('what', 'tensors')}-{hashlib.sha256(text.encode()).hexdigest()[:20]}.pt"
-    for folder in folders():
-        path = folder / name
-        if path.exists():
-            try:
-                return torch.load(path, mmap=True, weights_only=True)
-            except Exception:  # a cache is never worth a failure: make it again
-                with contextlib.suppress(OSError):
-                    path.unlink(missing_ok=True)
-    made = make()
+    found = load(name, lambda path: torch.load(path, mmap=True, weights_only=True))
+    if found is None:
+        found = make()
+        store(name, lambda temporary: torch.save(found, temporary))
+    return found
+
+
+def load(name: str, read: Callable[[Path], Any]):
+    """``read`` of the cached file ``name``, or None; a damaged file is removed."""
     for folder in folders():
         try:
-            write_atomically(folder / name, lambda temporary: torch.save(made, temporary))
-            break
+            return read(folder / name)
+        except FileNotFoundError:
+            continue
+        except Exception:  # a cache is never worth a failure: make it again
+            with contextlib.suppress(OSError):
+                (folder / name).unlink()
+    return None
+
+
+def store(name: str, write: Callable[[Path], Any]) -> bool:
+    """Let ``write`` fill the cached file ``name``; whether there was a place for it."""
+    for folder in folders():
+        try:
+            write_atomically(folder / name, write)
+            return True
         except (OSError, RuntimeError):  # torch.save wraps "disk full" in RuntimeError
             continue
-    return made
+    return False
 
 
 def file_digest(path: Path, kind: str = "sha256", compute: Callable[[], str] | None = None) -> str:

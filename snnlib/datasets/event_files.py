@@ -1,7 +1,5 @@
 """The three event data sets as files: tonic's layout under the data root, its readers, its downloads."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from dataclasses import dataclass
@@ -180,22 +178,3 @@ def read(r: Recordings, reader, row: int) -> np.ndarray:
     except Exception as problem:  # what a broken file raises is up to its reader
         raise SourceError(path, f"a whole {r.title} recording ({problem})", r.remedy) from problem
     return events
-
-
-def fetch_events(name: str, root: Path | None = None) -> str:
-    """Download a set through tonic to ``root`` (None: the data root), unpack it; says how it was checked.
-
-    Tonic compares the MD5; the sums are left beside the recordings and the archives (up to 8 GB) are removed.
-    ValueError: no such set. OSError or RuntimeError: no network, or a wrong checksum. Time limits and the
-    decision whether to download at all are the caller's (``fetch``).
-    """
-    if name not in SETS:
-        raise ValueError(f"{name!r} is no event data set; known: {', '.join(SETS)}")
-    r, root = SETS[name], Path(root or paths.DATA)
-    for split in ({"train": True}, {"train": False}) if len(r.patterns) == 2 else ({},):
-        r.tonic_class(save_to=str(root), **split)
-    for archive, attribute in r.archives:
-        (root / r.tonic / f"{archive}.md5").write_text(getattr(r.tonic_class, attribute))
-    for archive in [*(root / r.tonic).glob("*.zip"), *(root / r.tonic).glob("*.tar.gz")]:
-        archive.unlink()
-    return "MD5 as published"

@@ -5,19 +5,15 @@ PLIF sees T frames of equal event count (Eq. S1), MDN sees N-MNIST in 20 binary 
 ``time_steps`` replaces the paper's T.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import replace
 
 import torch
 
 from . import event_files, event_frames, registry, standins_events
-from .event_files import SETS, Recordings, fetch_events
+from .event_files import SETS, Recordings
 from .event_frames import View, stored_frames
 from .registry import Entry, Located, Source, Split, register
-
-__all__ = ["SETS", "fetch_events", "view_of"]
 
 # What the simulated camera looks at: the data set with the images, and how they move.
 IMAGES = {

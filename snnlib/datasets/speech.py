@@ -3,8 +3,6 @@
 Mel bands for spoken digits (MDN, TIDigits), MFCC for the speaker's gender (TIMIT); see ``audio``.
 """
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import hashlib
@@ -19,9 +17,9 @@ from torch import Tensor
 from .. import paths
 from . import audio, cache, standins_speech
 from .audio import mel_frames, mfcc_steps, read_audio
-from .registry import Entry, Located, Source, SourceError, Split, register
+from .registry import Entry, Located, Source, SourceError, Split, register, stand_in
 
-STANDIN = 2  # version of the synthesised speech
+STANDIN = 3  # version of the synthesised speech
 
 
 @dataclass(frozen=True)
@@ -146,33 +144,20 @@ def _fingerprint(folder: Path, clips: list[Clip]) -> str:
 
 
 def _synthesised(make_speech, feature, split, dataset: str, note: str) -> Source:
-    fingerprint = hashlib.sha256(f"{make_speech.__name__} {STANDIN} {audio.VERSION}".encode()).hexdigest()
+    def make():
+        rate, clips, labels, speakers = make_speech()
+        return {
+            "x": torch.from_numpy(np.stack([feature(c, rate) for c in clips])),
+            "y": torch.tensor(labels),
+            "speaker": torch.tensor(speakers),
+        }
 
-    def locate(paper, options):
-        return Located(
-            dataset,
-            "stand-in",
-            note,
-            "MIT (this project); synthesised by eSpeak NG (GPL-3.0-or-later)",
-            fingerprint,
-        )
+    def split_speakers(t, options):
+        test = t["speaker"] >= 0.75 * (t["speaker"].max() + 1)
+        return split(t["x"], t["y"], t["speaker"].tolist(), test, options)
 
-    def read(located, paper, options):
-        def make():
-            rate, clips, labels, speakers = make_speech()
-            return {
-                "x": torch.from_numpy(np.stack([feature(c, rate) for c in clips])),
-                "y": torch.tensor(labels),
-                "speaker": torch.tensor(speakers),
-            }
-
-        key = {"what": f"standin-{make_speech.__name__}", "version": [STANDIN, audio.VERSION]}
-        t = cache.tensors(key, make)
-        speakers = t["speaker"].tolist()
-        test = t["speaker"] >= 0.75 * (max(speakers) + 1)
-        return split(t["x"], t["y"], speakers, test, options)
-
-    return Source(locate, read)
+    identity = f"{make_speech.__name__} {STANDIN} {audio.VERSION}"
+    return stand_in(dataset, note, "MIT (this project)", identity, make, split_speakers)
 
 
 def _split_digits(x: Tensor, y: Tensor, speakers: list, _, options) -> tuple[Split, Split]:
@@ -252,8 +237,8 @@ _DIGIT_SOURCES = (
         standins_speech.digits,
         mel_frames,
         _split_digits,
-        "Synthesised digits (eSpeak NG), stand-in for TIDigits",
-        "2,400 words by 24 synthetic voices with varied pitch, speed, silence and noise.",
+        "Synthesised digits (formants), stand-in for TIDigits",
+        "2,400 words by 24 synthetic voices with varied pitch, tempo, silence and noise.",
     ),
 )
 _DIGIT_OPTIONS = {
@@ -271,8 +256,8 @@ _GENDER_SOURCES = (
         standins_speech.genders,
         mfcc_steps,
         _split_given,
-        "Synthesised sentences (eSpeak NG), stand-in for TIMIT",
-        "480 random sentences by 24 synthetic voices, a quarter of the voices held out.",
+        "Synthesised babble (formants), stand-in for TIMIT",
+        "480 strings of random syllables by 24 synthetic voices, a quarter of the voices held out.",
     ),
 )
 register(Entry("timit", "TIMIT", ("mdn",), _GENDER_SOURCES, _view_gender, version=audio.VERSION))

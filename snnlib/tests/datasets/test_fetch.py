@@ -18,10 +18,20 @@ from .data_files import empty_root  # noqa: F401
 def server(tmp_path):
     folder = tmp_path / "server"
     folder.mkdir()
+    released = threading.Event()
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args):
             super().__init__(*args, directory=str(folder))
+
+        def copyfile(self, source, output):
+            """What is called "short" ends after 1,000 bytes, what is called "stalled" never does."""
+            if not re.search("short|stalled", self.path):
+                return super().copyfile(source, output)
+            output.write(source.read(1000))
+            output.flush()
+            if "stalled" in self.path:
+                released.wait(30)
 
         def log_message(self, *args):
             pass
@@ -29,6 +39,7 @@ def server(tmp_path):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield folder, f"http://127.0.0.1:{running.server_port}/"
+        released.set()
         running.shutdown()
 
 
@@ -66,6 +77,26 @@ def test_fetch_leaves_nothing_partial(server, root, monkeypatch):
     assert fetch.fetch(["nettalk"], said.append) == {"nettalk": False}
     assert re.search("nettalk: not fetched .*20,008 entries", said[-1])
     assert [p.name for p in root.iterdir() if p.name != "cache"] == []
+
+
+@pytest.mark.parametrize("how", ["short", "stalled"])
+def test_a_download_that_ends_early_or_stalls_is_no_download(server, root, monkeypatch, how):
+    """Well-formed as far as it came, and with no checksum to tell: only its length says that it is cut."""
+    folder, url = server
+    monkeypatch.setattr(fetch, "STALL_SECONDS", 0.5)
+    monkeypatch.setattr(fetch, "UCI", url + how + "/")
+    monkeypatch.setattr(fetch.nettalk, "read_dictionary", lambda file: [file] * 20008)
+    use_url(monkeypatch, "nettalk", url)
+    (folder / how).mkdir()
+    (folder / how / "nettalk.data").write_bytes(b"x" * 5000)
+    said = []
+    assert fetch.fetch(["nettalk"], said.append) == {"nettalk": False} and "not fetched" in said[-1]
+    assert [p.name for p in root.iterdir() if p.name != "cache"] == []
+    monkeypatch.setattr(fetch, "UCI", url + "whole/")
+    (folder / how).rename(folder / "whole")
+    assert fetch.fetch(["nettalk"], said.append) == {"nettalk": True}
+    assert (root / "NETtalk" / "nettalk.data").stat().st_size == 5000
+    assert [p.name for p in (root / "NETtalk").iterdir()] == ["nettalk.data"]  # nettalk.list is not there
 
 
 def test_no_network_is_quick_and_said_once(monkeypatch):
