@@ -123,18 +123,9 @@ def _locate_authors(paper, options):
 def _read_authors(located, paper, options):
     from scipy.io import loadmat
 
-    try:
-        stored = loadmat(located.payload)
-        train_x, train_y, test_x, test_y = (
-            torch.from_numpy(stored[k]) for k in ("train_x", "train_y", "test_x", "test_y")
-        )
-    except Exception as problem:
-        raise SourceError(
-            located.payload,
-            "a MATLAB 5 file with train_x, train_y, test_x, test_y",
-            "Copy it again (data/README.md), or remove it.",
-        ) from problem
-    return _finish(train_x, train_y, test_x, test_y, options)
+    stored = loadmat(located.payload)
+    parts = (torch.from_numpy(stored[name]) for name in ("train_x", "train_y", "test_x", "test_y"))
+    return _finish(*parts, options)
 
 
 def _locate_dictionary(paper, options):
@@ -170,23 +161,13 @@ def _read_dictionary(located, paper, options):
             raise SourceError(common, "a list of English words", "Fetch it again, or remove it.")
     else:
         order = torch.randperm(len(words), generator=torch.Generator().manual_seed(0)).tolist()
-        words = [words[i] for i in order[:WINDOWS]]  # every word has at least one window
-    return _split(words, options)
+        words = [words[i] for i in order]
+    return _split_windows(*windows(words[:WINDOWS]), options)  # every word has at least one window
 
 
 def _invented() -> dict[str, Tensor]:
     x, y = windows(standins_nettalk.words(WINDOWS))
     return {"x": x, "y": y}
-
-
-def _split(words, options):
-    kept, total = [], 0
-    for word in words:
-        if total >= WINDOWS:
-            break
-        kept.append(word)
-        total += len(word[0])
-    return _split_windows(*windows(kept), options)
 
 
 def _split_windows(x: Tensor, y: Tensor, options):

@@ -21,14 +21,10 @@ REMEDY = "Run `make data SETS={name}` to fetch it again, or remove it and do wit
 
 
 class SourceError(ValueError):
-    """A data file is there but cannot be used. One sentence: which file, what was expected, what to do."""
+    """A data file is there but cannot be used: SourceError(which file, what was expected, what to do)."""
 
-    def __init__(self, path, expected: str, remedy: str):
-        super().__init__(f"{path}: expected {expected}. {remedy}")
-        self.path, self.expected, self.remedy = str(path), expected, remedy
-
-    def __reduce__(self):  # so that it comes back whole from a worker process
-        return SourceError, (self.path, self.expected, self.remedy)
+    def __str__(self):
+        return "{}: expected {}. {}".format(*self.args)
 
 
 @dataclass(frozen=True)

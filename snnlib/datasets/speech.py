@@ -35,49 +35,47 @@ def _waves(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() == ".wav") if folder.is_dir() else []
 
 
-def _user_copy(names: tuple[str, ...], parse, layout: str) -> tuple[Path, list[Clip]] | None:
-    """Clips of a licensed corpus; ``parse(path relative to the folder)`` gives a Clip's fields, or None for
-    other files."""
-    folder = next((paths.DATA / name for name in names if (paths.DATA / name).is_dir()), None)
-    if folder is None:
-        return None
-    parsed = ((path, parse(path.relative_to(folder))) for path in _waves(folder))
-    clips = [Clip(path, *fields) for path, fields in parsed if fields]
-    if not clips:
-        raise SourceError(folder, layout, "See data/README.md, or remove the folder to use an open set.")
-    return folder, clips
+def _recordings(names: tuple[str, ...], pattern: str, classes: str, layout: str = ""):
+    """Finds the corpus in the first of the folders ``names``. ``pattern`` fits the path of a recording below it
+    and names its label (one of the letters of ``classes``), speaker and, if any, what makes it a test clip.
+    SourceError where there are none, if ``layout`` says what should be there."""
+
+    def find() -> tuple[Path, list[Clip]] | None:
+        folder = next((paths.DATA / name for name in names if (paths.DATA / name).is_dir()), None)
+        if folder is None:
+            return None
+        fits = [(p, re.fullmatch(pattern, p.relative_to(folder).as_posix(), re.I)) for p in _waves(folder)]
+        clips = [
+            Clip(p, classes.index(m["label"].lower()), m["speaker"].lower(), bool(m.groupdict().get("test")))
+            for p, m in fits
+            if m
+        ]
+        if layout and not clips:
+            raise SourceError(folder, layout, "See data/README.md, or remove the folder to use an open set.")
+        return (folder, clips) if clips else None
+
+    return find
 
 
-def _parse_tidigits(path: Path):
-    match = re.fullmatch(
-        r"([z1-9])[ab]", path.stem.lower()
-    )  # "oh" (OA, OB) is an eleventh word, no digit 0-9 of its own
-    if match is None or len(path.parts) < 2:
-        return None
-    return ("z123456789".index(match[1]), "/".join(path.parts[-3:-1]).lower())
-
-
-def _parse_timit(path: Path):
-    match = re.search(r"(train|test)/dr[1-8]/([fm][a-z]{3}\d)/[^/]+$", path.as_posix().lower())
-    return match and (int(match[2][0] == "m"), match[2], match[1] == "test")
-
-
-def _nltk_timit() -> tuple[Path, list[Clip]] | None:
-    folder = paths.DATA / "nltk_data" / "corpora" / "timit"
-    clips = [
-        Clip(p, int(m[2] == "m"), m[0], int(m[1]) >= 7)
-        for p in _waves(folder)
-        if (m := re.fullmatch(r"dr([1-8])-([fm])\w+", p.parent.name))
-    ]
-    return (folder, clips) if clips else None
-
-
-def _fsdd() -> tuple[Path, list[Clip]] | None:
-    folder = paths.DATA / "FSDD" / "recordings"
-    clips = [
-        Clip(p, int(m[1]), m[2]) for p in _waves(folder) if (m := re.fullmatch(r"(\d)_(\w+)_\d+", p.stem))
-    ]
-    return (folder, clips) if clips else None
+_own_tidigits = _recordings(
+    ("TIDigits", "TIDIGITS", "tidigits"),
+    # "oh" (OA, OB) is an eleventh word, no digit 0-9 of its own
+    r"(?:.*?/)??(?P<speaker>(?:[^/]+/)?[^/]+)/(?P<label>[z1-9])[ab]\.wav",
+    "z123456789",
+    "isolated digits as SPEAKER/1A.WAV, SPEAKER/ZB.WAV, ... below it",
+)
+_fsdd = _recordings(("FSDD/recordings",), r"(?:.*/)?(?P<label>\d)_(?P<speaker>\w+)_\d+\.wav", "0123456789")
+_own_timit = _recordings(
+    ("TIMIT", "timit"),
+    r"(?:.*/)?(?:train|(?P<test>test))/dr[1-8]/(?P<speaker>(?P<label>[fm])[a-z]{3}\d)/[^/]+",
+    "fm",
+    "TRAIN|TEST/DR1..DR8/SPEAKER/*.WAV below it",
+)
+_nltk_timit = _recordings(
+    ("nltk_data/corpora/timit",),
+    r"(?:.*/)?(?P<speaker>dr(?:[1-6]|(?P<test>[78]))-(?P<label>[fm])\w+)/[^/]+",
+    "fm",
+)
 
 
 def _librispeech() -> tuple[Path, list[Clip]] | None:
@@ -205,34 +203,24 @@ def _licensed(title: str, full: int, licence: str):
     return describe
 
 
-def _describe_fsdd(count: int):
-    note = f"{count:,} of 3,000 recordings, 8 kHz, six male speakers; TIDigits itself is licensed."
-    return "Free Spoken Digit Dataset, in place of TIDigits", "open set", note, "CC BY-SA 4.0"
-
-
-def _describe_librispeech(count: int):
-    note = f"{count:,} clips of at most 3 s, so most of the 800 frames are padding; TIMIT itself is licensed."
-    return "LibriSpeech excerpts with speaker gender, in place of TIMIT", "open set", note, "CC BY 4.0"
-
-
-def _describe_nltk(count: int):
-    note = f"{count:,} of 6,300 sentences; the speakers of dialect regions 7 and 8 are the test set."
-    return "TIMIT corpus sample (NLTK)", "part", note, "CC BY-NC-SA (Linguistic Data Consortium)"
-
-
-def _own_tidigits():
-    layout = "isolated digits as SPEAKER/1A.WAV, SPEAKER/ZB.WAV, ... below it"
-    return _user_copy(("TIDigits", "TIDIGITS", "tidigits"), _parse_tidigits, layout)
-
-
-def _own_timit():
-    return _user_copy(("TIMIT", "timit"), _parse_timit, "TRAIN|TEST/DR1..DR8/SPEAKER/*.WAV below it")
+def _open(title: str, source: str, note: str, licence: str):
+    return lambda count: (title, source, note.format(count), licence)
 
 
 _LDC = "LDC User Agreement (%s)"
 _DIGIT_SOURCES = (
     _corpus(_own_tidigits, mel_frames, _split_digits, _licensed("TIDigits", 6520, _LDC % "LDC93S10")),
-    _corpus(_fsdd, mel_frames, _split_digits, _describe_fsdd),
+    _corpus(
+        _fsdd,
+        mel_frames,
+        _split_digits,
+        _open(
+            "Free Spoken Digit Dataset, in place of TIDigits",
+            "open set",
+            "{:,} of 3,000 recordings, 8 kHz, six male speakers; TIDigits itself is licensed.",
+            "CC BY-SA 4.0",
+        ),
+    ),
     _synthesised(
         standins_speech.digits,
         mel_frames,
@@ -250,8 +238,28 @@ register(Entry("tidigits", "TIDigits", ("mdn",), _DIGIT_SOURCES, _view_digits, _
 
 _GENDER_SOURCES = (
     _corpus(_own_timit, mfcc_steps, _split_given, _licensed("TIMIT", 6300, _LDC % "LDC93S1")),
-    _corpus(_librispeech, mfcc_steps, _split_given, _describe_librispeech),
-    _corpus(_nltk_timit, mfcc_steps, _split_given, _describe_nltk),
+    _corpus(
+        _librispeech,
+        mfcc_steps,
+        _split_given,
+        _open(
+            "LibriSpeech excerpts with speaker gender, in place of TIMIT",
+            "open set",
+            "{:,} clips of at most 3 s, so most of the 800 frames are padding; TIMIT itself is licensed.",
+            "CC BY 4.0",
+        ),
+    ),
+    _corpus(
+        _nltk_timit,
+        mfcc_steps,
+        _split_given,
+        _open(
+            "TIMIT corpus sample (NLTK)",
+            "part",
+            "{:,} of 6,300 sentences; the speakers of dialect regions 7 and 8 are the test set.",
+            "CC BY-NC-SA (Linguistic Data Consortium)",
+        ),
+    ),
     _synthesised(
         standins_speech.genders,
         mfcc_steps,

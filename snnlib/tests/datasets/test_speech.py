@@ -160,7 +160,8 @@ def test_women_and_men_are_told_apart_by_a_linear_classifier_but_not_always(root
 def test_spelling_rules_in_order():
     for word, sounds in (
         ("knock", "-nak-"), ("bake", "bek-"), ("quoash", "kwo-S-"), ("night", "nA--t"), ("cell", "sEl-"),
-        ("wrath", "-r@T-"), ("baste", "b@st-"), ("pot", "pat"), ("potgarot", "patgarxt"), ("doughs", "dc--hs"),
+        ("wrath", "-r@T-"), ("baste", "b@st-"), ("pot", "pat"), ("potgarot", "patgxrxt"),
+        ("thought", "T-c---t"),
     ):  # fmt: skip
         assert standins_nettalk.pronounced(word) == sounds, word
 
