@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import paths
 from . import cache
-from .registry import REMEDY, Located, SourceError
+from .registry import Located, SourceError, fetch_again
 
 HASH_ALL_BELOW = 5_000  # so many recordings are hashed; of more, names and sizes make the fingerprint
 
@@ -37,7 +37,7 @@ class Recordings:
 
     @property
     def remedy(self) -> str:
-        return REMEDY.format(name=self.name)
+        return fetch_again(self.name)
 
     @property
     def tonic_class(self):

@@ -38,7 +38,6 @@ def view_of(r: Recordings, paper: str, options) -> View:
 
 def _recordings(r: Recordings) -> Source:
     def locate(paper, options):
-        view_of(r, paper, options)  # a bad option is said before anything is read
         return event_files.locate(r)
 
     def read(located, paper, options):
@@ -56,7 +55,6 @@ def _recordings(r: Recordings) -> Source:
 
 def _standin(r: Recordings) -> Source:
     def locate(paper, options):
-        view_of(r, paper, options)
         if r.name in IMAGES:
             name, _, _, movement = IMAGES[r.name]
             # With source="stand-in" the images are stand-ins too: nothing then depends on the data root.

@@ -15,7 +15,7 @@ import torch
 
 from .. import paths
 from . import cache, standins
-from .registry import REMEDY, Entry, Located, Source, SourceError, Split, register, stand_in
+from .registry import Entry, Located, Source, SourceError, Split, fetch_again, register, stand_in
 
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
 IDX = (
@@ -75,7 +75,7 @@ def idx_files(folder: Path, name: str, verify_against: str) -> list[Path] | None
             raise SourceError(
                 file,
                 f"the official content (SHA-256 {expected[:12]}..., found {digest[:12]}...)",
-                REMEDY.format(name=name),
+                fetch_again(name),
             )
     return found
 
@@ -87,7 +87,7 @@ def _idx_bytes(file: Path, name: str) -> bytes:
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as problem:
-        raise SourceError(file, f"a whole gzip file ({problem})", REMEDY.format(name=name)) from problem
+        raise SourceError(file, f"a whole gzip file ({problem})", fetch_again(name)) from problem
 
 
 def _idx_sources(name: str, folder: str, title: str, packaged_too: bool = False) -> tuple[Source, ...]:
@@ -157,12 +157,10 @@ def _read_batch(file: Path) -> tuple[torch.Tensor, torch.Tensor]:
         raise SourceError(
             file,
             f"a CIFAR-10 python batch ({type(problem).__name__} while reading)",
-            REMEDY.format(name="cifar10"),
+            fetch_again("cifar10"),
         ) from problem
     if not sound:
-        raise SourceError(
-            file, "rows of 3,072 pixels and as many labels in 0..9", REMEDY.format(name="cifar10")
-        )
+        raise SourceError(file, "rows of 3,072 pixels and as many labels in 0..9", fetch_again("cifar10"))
     return x.reshape(-1, 3, 32, 32), y
 
 

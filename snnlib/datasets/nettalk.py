@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .. import paths
 from . import cache, standins_nettalk
-from .registry import REMEDY, Entry, Located, Source, SourceError, Split, register, stand_in
+from .registry import Entry, Located, Source, SourceError, Split, fetch_again, register, stand_in
 
 WINDOWS, TEST = 5533, 500
 AUTHORS_SHA256 = "5819ff5f98de082440432414dcbd1ee4efe07959d258eb79a2b7e5b41acb828c"
@@ -86,13 +86,13 @@ def read_dictionary(file: Path) -> list[tuple[str, str, str]]:
             raise SourceError(
                 f"{file}, line {number}",
                 "word, phonemes and stresses of equal length, separated by tabs",
-                REMEDY.format(name="nettalk"),
+                fetch_again("nettalk"),
             )
     if sum(len(word) for word, _, _ in words) < 2 * TEST:
         raise SourceError(
             file,
             f"the 20,008 entries of the NETtalk dictionary, found {len(words)}",
-            REMEDY.format(name="nettalk"),
+            fetch_again("nettalk"),
         )
     return words
 

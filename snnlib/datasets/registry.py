@@ -17,14 +17,17 @@ from ..provenance import Passport
 from . import cache
 from .task import Task
 
-REMEDY = "Run `make data SETS={name}` to fetch it again, or remove it and do without."
-
 
 class SourceError(ValueError):
     """A data file is there but cannot be used: SourceError(which file, what was expected, what to do)."""
 
     def __str__(self):
         return "{}: expected {}. {}".format(*self.args)
+
+
+def fetch_again(name: str) -> str:
+    """The remedy for what ``make data`` can bring."""
+    return f"Run `make data SETS={name}` to fetch it again, or remove it and do without."
 
 
 @dataclass(frozen=True)
@@ -212,6 +215,7 @@ def _checked(name, paper, options) -> tuple[Entry, dict]:
         if not good:
             raise ValueError(f"{name}: option {key}={value!r} is not one of: {', '.join(map(str, rule))}")
         full[key] = value
+    chosen.view(paper, full)  # knows which options go together; said before anything is read
     return chosen, full
 
 

@@ -36,9 +36,9 @@ def _waves(folder: Path) -> list[Path]:
 
 
 def _recordings(names: tuple[str, ...], pattern: str, classes: str, layout: str = ""):
-    """Finds the corpus in the first of the folders ``names``. ``pattern`` fits the path of a recording below it
-    and names its label (one of the letters of ``classes``), speaker and, if any, what makes it a test clip.
-    SourceError where there are none, if ``layout`` says what should be there."""
+    """Finds a corpus in the first of the folders ``names``. ``pattern`` fits the path of a recording below it
+    and names its label (a letter of ``classes``), speaker and, if any, what makes it a test clip. SourceError
+    where there are none, if ``layout`` says what should be there."""
 
     def find() -> tuple[Path, list[Clip]] | None:
         folder = next((paths.DATA / name for name in names if (paths.DATA / name).is_dir()), None)
