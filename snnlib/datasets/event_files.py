@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,15 +131,19 @@ def locate(r: Recordings) -> Located | None:
     return Located(r.title, "part", f"{note} {r.note}".strip(), r.licence, fingerprint)
 
 
-def open_splits(r: Recordings) -> list[tuple[object, np.ndarray, np.ndarray]]:
-    """Training and test set as (tonic data set, its rows, their labels); reads no event, never downloads."""
+def open_splits(r: Recordings) -> list[tuple[Callable[[int], np.ndarray], np.ndarray]]:
+    """Training and test set as (what gives the events of the i-th recording, labels); reads no event, never
+    downloads."""
     offline = type(r.tonic, (r.tonic_class,), {"_check_exists": lambda self: True})
+
+    def split(reader, rows=slice(None)):
+        places = np.arange(len(reader))[rows]
+        return lambda i: read(r, reader, places[i]), np.array(reader.targets, np.int64)[rows]
+
     if len(r.patterns) == 2:
-        readers = [_sorted(offline(save_to=str(paths.DATA), train=train)) for train in (True, False)]
-        return [(reader, np.arange(len(reader)), np.array(reader.targets, np.int64)) for reader in readers]
+        return [split(_sorted(offline(save_to=str(paths.DATA), train=train))) for train in (True, False)]
     reader = _sorted(offline(save_to=str(paths.DATA)))
-    labels = np.array(reader.targets, np.int64)
-    return [(reader, rows, labels[rows]) for rows in first_of_each_class(labels)]
+    return [split(reader, rows) for rows in first_of_each_class(np.array(reader.targets))]
 
 
 def _sorted(reader):

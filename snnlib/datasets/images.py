@@ -63,23 +63,6 @@ def _present(wanted: list[list[Path]], name: str) -> list[Path] | None:
 
 
 # ---------------------------------------------------------------- the idx files of MNIST and Fashion-MNIST
-def idx_files(folder: Path, name: str, verify_against: str) -> list[Path] | None:
-    """The four idx files in ``folder``, plain or .gz, after a check of their content; None if there is none
-    of them."""
-    found = _present([[folder / base, folder / f"{base}.gz"] for base in IDX], name)
-    for file, expected in zip(found, CONTENT[verify_against], strict=True) if found else ():
-        digest = cache.file_digest(
-            file, "content-sha256", lambda file=file: hashlib.sha256(_idx_bytes(file, name)).hexdigest()
-        )
-        if digest != expected:
-            raise SourceError(
-                file,
-                f"the official content (SHA-256 {expected[:12]}..., found {digest[:12]}...)",
-                fetch_again(name),
-            )
-    return found
-
-
 def _idx_bytes(file: Path, name: str) -> bytes:
     data = file.read_bytes()
     if file.suffix != ".gz":
@@ -90,30 +73,35 @@ def _idx_bytes(file: Path, name: str) -> bytes:
         raise SourceError(file, f"a whole gzip file ({problem})", fetch_again(name)) from problem
 
 
-def _idx_sources(name: str, folder: str, title: str, packaged_too: bool = False) -> tuple[Source, ...]:
-    def locate_in(place: Path, source: str, note: str):
-        files = idx_files(place, name, folder)
+def _idx_source(name: str, folder: str, title: str, source: str, place, note: str) -> Source:
+    """The four files in ``place()``, plain or .gz; their content has to be the official one."""
+
+    def locate(paper, options):
+        files = _present([[place() / base, place() / f"{base}.gz"] for base in IDX], name)
         if files is None:
             return None
+        for file, expected in zip(files, CONTENT[folder], strict=True):
+            digest = cache.file_digest(
+                file, "content-sha256", lambda file=file: hashlib.sha256(_idx_bytes(file, name)).hexdigest()
+            )
+            if digest != expected:
+                raise SourceError(
+                    file,
+                    f"the official content (SHA-256 {expected[:12]}..., found {digest[:12]}...)",
+                    fetch_again(name),
+                )
         fingerprint = hashlib.sha256("".join(CONTENT[folder]).encode()).hexdigest()
         return Located(title, source, note, LICENCE[name], fingerprint, payload=files)
 
-    def official(paper, options):
-        return locate_in(paths.DATA / folder / "raw", "official", "Content equals the official files.")
-
-    def packaged(paper, options):
-        note = "Content equals the official files; from Debian's dataset-fashion-mnist."
-        return locate_in(DEBIAN_FASHION, "package", note)
-
     def read(located, paper, options):
-        # The content is the official one, so the header (16 bytes of images, 8 of labels) says nothing new.
+        # The content is known, so the header (16 bytes of images, 8 of labels) says nothing new.
         data = [np.frombuffer(bytearray(_idx_bytes(file, name)), np.uint8) for file in located.payload]
         return tuple(
             Split(torch.from_numpy(x[16:]).reshape(-1, 1, 28, 28), torch.from_numpy(y[8:]).long())
             for x, y in (data[:2], data[2:])
         )
 
-    return (Source(official, read),) + ((Source(packaged, read),) if packaged_too else ())
+    return Source(locate, read)
 
 
 # ---------------------------------------------------------------- CIFAR-10
@@ -165,15 +153,6 @@ def _read_batch(file: Path) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 # ---------------------------------------------------------------- stand-ins and the papers' views
-def _standin(name: str, dataset: str, note: str, licence: str, make) -> Source:
-    version = 1  # of what ``make`` draws
-
-    def split(t, options):
-        return Split(t["train_x"], t["train_y"]), Split(t["test_x"], t["test_y"])
-
-    return stand_in(dataset, note, licence, f"{name} {version}", make, split)
-
-
 def _view(shape: tuple, mean: tuple, std: tuple, augmentation: str):
     def view(paper, options):
         steps = options.get("time_steps") or {"mdn": 20, "plif": 8}[paper]
@@ -187,67 +166,55 @@ def _view(shape: tuple, mean: tuple, std: tuple, augmentation: str):
     return view
 
 
-PAPERS = ("mdn", "plif")
 OPTIONS = {
     "time_steps": int,  # None: the papers' 20 and 8
     "pixels": ("spikes", "values"),  # MDN: drawn afresh at each step, or the values themselves
 }
-register(
-    Entry(
-        "mnist",
-        "MNIST",
-        PAPERS,
-        (
-            *_idx_sources("mnist", "MNIST", "MNIST"),
-            _standin(
-                "mnist",
-                "Handwritten digits (scikit-learn), stand-in for MNIST",
-                "1,797 real handwritten digits of 8 x 8 pixels, enlarged to MNIST's format.",
-                "CC BY 4.0 (UCI, Optical Recognition of Handwritten Digits)",
-                standins.digits,
-            ),
-        ),
-        _view((1, 28, 28), (0.1307,), (0.3081,), "affine"),
-        OPTIONS,
-    )
-)
 
-register(
-    Entry(
-        "fashion_mnist",
-        "Fashion-MNIST",
-        PAPERS,
-        (
-            *_idx_sources("fashion_mnist", "FashionMNIST", "Fashion-MNIST", packaged_too=True),
-            _standin(
-                "fashion_mnist",
-                "Rendered garments, stand-in for Fashion-MNIST",
-                "Rendered outlines of the ten kinds of garment, random in cut, pose, cloth and noise.",
-                "MIT (this project)",
-                standins.garments,
-            ),
-        ),
-        _view((1, 28, 28), (0.2860,), (0.3530,), "none"),
-        OPTIONS,
-    )
-)
 
-register(
-    Entry(
-        "cifar10",
-        "CIFAR-10",
-        PAPERS,
-        (
-            Source(_locate_cifar10, _read_cifar10),
-            _standin(
-                "cifar10",
-                "Rendered coloured shapes, stand-in for CIFAR-10",
-                "Ten kinds of rendered shape in random colour, size, pose and background.",
-                "MIT (this project)",
-                standins.shapes,
-            ),
-        ),
-        _view((3, 32, 32), (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010), "crop_flip"),
-        OPTIONS,
-    )
+def _register(name: str, title: str, sources, view, drawn: str, note: str, licence: str, draw) -> None:
+    def split(t, options):
+        return Split(t["train_x"], t["train_y"]), Split(t["test_x"], t["test_y"])
+
+    version = 1  # of what ``draw`` draws
+    last = stand_in(f"{drawn}, stand-in for {title}", note, licence, f"{name} {version}", draw, split)
+    register(Entry(name, title, ("mdn", "plif"), (*sources, last), view, OPTIONS))
+
+
+_SAME = "Content equals the official files"
+_register(
+    "mnist",
+    "MNIST",
+    [_idx_source("mnist", "MNIST", "MNIST", "official", lambda: paths.DATA / "MNIST/raw", f"{_SAME}.")],
+    _view((1, 28, 28), (0.1307,), (0.3081,), "affine"),
+    "Handwritten digits (scikit-learn)",
+    "1,797 real handwritten digits of 8 x 8 pixels, enlarged to MNIST's format.",
+    "CC BY 4.0 (UCI, Optical Recognition of Handwritten Digits)",
+    standins.digits,
+)
+_register(
+    "fashion_mnist",
+    "Fashion-MNIST",
+    [
+        _idx_source("fashion_mnist", "FashionMNIST", "Fashion-MNIST", source, place, note)
+        for source, place, note in (
+            ("official", lambda: paths.DATA / "FashionMNIST/raw", f"{_SAME}."),
+            ("package", lambda: DEBIAN_FASHION, f"{_SAME}; from Debian's dataset-fashion-mnist."),
+        )
+    ],
+    _view((1, 28, 28), (0.2860,), (0.3530,), "none"),
+    "Rendered garments",
+    "Rendered outlines of the ten kinds of garment, random in cut, pose, cloth and noise.",
+    "MIT (this project)",
+    standins.garments,
+)
+_register(
+    "cifar10",
+    "CIFAR-10",
+    [Source(_locate_cifar10, _read_cifar10)],
+    _view((3, 32, 32), (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010), "crop_flip"),
+    "Rendered coloured shapes",
+    "Ten kinds of rendered shape in random colour, size, pose and background.",
+    "MIT (this project)",
+    standins.shapes,
 )

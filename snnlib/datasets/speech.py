@@ -203,24 +203,25 @@ def _licensed(title: str, full: int, licence: str):
     return describe
 
 
-def _open(title: str, source: str, note: str, licence: str):
-    return lambda count: (title, source, note.format(count), licence)
+def _describe_fsdd(count: int):
+    note = f"{count:,} of 3,000 recordings, 8 kHz, six male speakers; TIDigits itself is licensed."
+    return "Free Spoken Digit Dataset, in place of TIDigits", "open set", note, "CC BY-SA 4.0"
+
+
+def _describe_librispeech(count: int):
+    note = f"{count:,} clips of at most 3 s, so most of the 800 frames are padding; TIMIT itself is licensed."
+    return "LibriSpeech excerpts with speaker gender, in place of TIMIT", "open set", note, "CC BY 4.0"
+
+
+def _describe_nltk(count: int):
+    note = f"{count:,} of 6,300 sentences; the speakers of dialect regions 7 and 8 are the test set."
+    return "TIMIT corpus sample (NLTK)", "part", note, "CC BY-NC-SA (Linguistic Data Consortium)"
 
 
 _LDC = "LDC User Agreement (%s)"
 _DIGIT_SOURCES = (
     _corpus(_own_tidigits, mel_frames, _split_digits, _licensed("TIDigits", 6520, _LDC % "LDC93S10")),
-    _corpus(
-        _fsdd,
-        mel_frames,
-        _split_digits,
-        _open(
-            "Free Spoken Digit Dataset, in place of TIDigits",
-            "open set",
-            "{:,} of 3,000 recordings, 8 kHz, six male speakers; TIDigits itself is licensed.",
-            "CC BY-SA 4.0",
-        ),
-    ),
+    _corpus(_fsdd, mel_frames, _split_digits, _describe_fsdd),
     _synthesised(
         standins_speech.digits,
         mel_frames,
@@ -238,28 +239,8 @@ register(Entry("tidigits", "TIDigits", ("mdn",), _DIGIT_SOURCES, _view_digits, _
 
 _GENDER_SOURCES = (
     _corpus(_own_timit, mfcc_steps, _split_given, _licensed("TIMIT", 6300, _LDC % "LDC93S1")),
-    _corpus(
-        _librispeech,
-        mfcc_steps,
-        _split_given,
-        _open(
-            "LibriSpeech excerpts with speaker gender, in place of TIMIT",
-            "open set",
-            "{:,} clips of at most 3 s, so most of the 800 frames are padding; TIMIT itself is licensed.",
-            "CC BY 4.0",
-        ),
-    ),
-    _corpus(
-        _nltk_timit,
-        mfcc_steps,
-        _split_given,
-        _open(
-            "TIMIT corpus sample (NLTK)",
-            "part",
-            "{:,} of 6,300 sentences; the speakers of dialect regions 7 and 8 are the test set.",
-            "CC BY-NC-SA (Linguistic Data Consortium)",
-        ),
-    ),
+    _corpus(_librispeech, mfcc_steps, _split_given, _describe_librispeech),
+    _corpus(_nltk_timit, mfcc_steps, _split_given, _describe_nltk),
     _synthesised(
         standins_speech.genders,
         mfcc_steps,
