@@ -74,11 +74,8 @@ def file_digest(path: Path, kind: str = "sha256", compute: Callable[[], str] | N
     )
 
 
-def files_fingerprint(
-    folder: Path, files: Iterable[Path], content: bool = True, remember: bool = True
-) -> str:
-    """SHA-256 over names and content of many files below ``folder``; names and sizes only if not
-    ``content``."""
+def files_fingerprint(folder: Path, files: Iterable[Path], content=True, remember=True) -> str:
+    """SHA-256 over names and content of many files below ``folder``; names and sizes if not ``content``."""
     listing = hashlib.sha256()
     files = sorted(files)
     for file in files:
@@ -107,25 +104,11 @@ def _digest(path: Path, kind: str) -> str:
         return hashlib.file_digest(f, kind).hexdigest()
 
 
-def _remembered(name: str, stamp, compute: Callable[[], str]) -> str:
-    for folder in folders():
-        known = _read_json(folder / "checksums.json").get(name)
-        if known and known[0] == stamp:
-            return known[1]
+def _remembered(name: str, stamp: list | str, compute: Callable[[], str]) -> str:
+    file = f"checksum-{hashlib.sha256(name.encode()).hexdigest()[:20]}.json"
+    known = load(file, lambda path: json.loads(path.read_text()))
+    if known and known[0] == stamp:
+        return known[1]
     value = compute()
-    for folder in folders():
-        path = folder / "checksums.json"
-        try:
-            text = json.dumps({**_read_json(path), name: [stamp, value]}, indent=0)
-            write_atomically(path, lambda temporary, text=text: temporary.write_text(text))
-            break
-        except OSError:
-            continue
+    store(file, lambda temporary: temporary.write_text(json.dumps([stamp, value])))
     return value
-
-
-def _read_json(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}

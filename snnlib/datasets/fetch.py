@@ -6,7 +6,6 @@ nothing is loaded otherwise.
 """
 
 import contextlib
-import os
 import shutil
 import socket
 import tempfile
@@ -110,12 +109,9 @@ def _get_fsdd(folder: Path) -> str:
             f"3,000 recordings, found {len(files)}",
             "The server sent something else; try later.",
         )
-    known = cache.files_fingerprint(target, files, remember=False).startswith(FSDD_CONTENT)
-    return (
-        "content as known"
-        if known
-        else "3,000 recordings, content differs from the copy known to this project"
-    )
+    if cache.files_fingerprint(target, files, remember=False).startswith(FSDD_CONTENT):
+        return "content as known"
+    return "3,000 recordings, content differs from the copy known to this project"
 
 
 DOWNLOADS = {
@@ -157,8 +153,7 @@ def fetch(names: Iterable[str] = (), say: Callable[[str], object] = print) -> di
     what happened.
 
     Returns name -> whether its data are there now. ValueError for unknown names. Never raises for a missing
-    network:
-    ``load`` then takes a package or the stand-in.
+    network: ``load`` then takes a package or the stand-in.
     """
     wanted = [ALIASES.get(name, name) for name in names]
     known = [*DOWNLOADS, *ALIASES, *NO_DOWNLOAD]
@@ -254,9 +249,8 @@ def probe(urls: dict[str, str]) -> dict[str, str]:
 
 def _move_into_place(folder: Path, root: Path) -> None:
     for path in sorted(folder.iterdir()):
-        if not (root / path.name).exists():
-            os.replace(path, root / path.name)
-        elif path.is_dir():
-            _move_into_place(path, root / path.name)
+        target = root / path.name
+        if path.is_dir() and target.exists():
+            _move_into_place(path, target)
         else:
-            os.replace(path, root / path.name)
+            path.replace(target)

@@ -43,9 +43,9 @@ def server(tmp_path):
         running.shutdown()
 
 
-def use_url(monkeypatch, name, url):
+def use_url(monkeypatch, name, url, get=None):
     known = fetch.DOWNLOADS[name]
-    monkeypatch.setitem(fetch.DOWNLOADS, name, fetch.Download(1, url, known.get))
+    monkeypatch.setitem(fetch.DOWNLOADS, name, fetch.Download(1, url, get or known.get))
 
 
 def test_fetch_checks_and_installs(server, root, monkeypatch):
@@ -99,22 +99,22 @@ def test_a_download_that_ends_early_or_stalls_is_no_download(server, root, monke
     assert [p.name for p in (root / "NETtalk").iterdir()] == ["nettalk.data"]  # nettalk.list is not there
 
 
-def test_no_network_is_quick_and_said_once(monkeypatch):
+def test_without_a_network_nothing_is_tried_and_it_is_said_once(monkeypatch):
+    tried = []
     for name in ("mnist", "nettalk", "tidigits", "cifar10", "fashion_mnist"):
-        use_url(monkeypatch, name, "http://127.0.0.1:9/refused")
+        use_url(monkeypatch, name, "http://127.0.0.1:9/refused", tried.append)
     said = []
-    started = time.monotonic()
     outcome = fetch.fetch([], said.append)
-    assert time.monotonic() - started < 5 and not any(outcome.values()) and len(outcome) == 5
+    assert not tried and not any(outcome.values()) and len(outcome) == 5
     assert sum(line.startswith("No network") for line in said) == 1 and len(said) == 6
 
 
 def test_a_black_hole_costs_no_more_than_the_probe(monkeypatch):
-    monkeypatch.setattr(fetch, "PROBE_SECONDS", 0.5)
+    monkeypatch.setattr(fetch, "PROBE_SECONDS", 2)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, never answers
         started = time.monotonic()
-        answers = fetch.probe({str(i): f"http://127.0.0.1:{silent.getsockname()[1]}/" for i in range(5)})
-    assert time.monotonic() - started < 4 and all(answers.values())
+        answers = fetch.probe({str(i): f"http://127.0.0.1:{silent.getsockname()[1]}/" for i in range(20)})
+    assert all(answers.values()) and time.monotonic() - started < 20  # one after the other: 40
 
 
 def test_fetch_names_what_it_knows(capsys):
