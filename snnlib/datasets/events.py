@@ -62,7 +62,8 @@ def _standin(r: Recordings) -> Source:
             name, _, _, movement = IMAGES[r.name]
             # With source="stand-in" the images are stand-ins too: nothing then depends on the data root.
             _, base = registry.first(registry.entry(name), paper, {"source": options["source"]})
-            dataset = f"Simulated event camera over {base.dataset.split(', stand-in')[0]}"
+            seen = base.dataset.removesuffix(f", stand-in for {registry.PAPER_TITLE[name]}")
+            dataset = f"Simulated event camera over {seen}"
             note, licence = f"Simulated: {movement} over images of {base.dataset}.", base.licence
             made_of = f"{base.source} {base.fingerprint}"
         else:

@@ -31,10 +31,6 @@ class Clip:
 
 
 # ---------------------------------------------------------------- corpora under the data root: lists of clips
-def _waves(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() == ".wav") if folder.is_dir() else []
-
-
 def _recordings(names: tuple[str, ...], pattern: str, classes: str, layout: str = ""):
     """Finds a corpus in the first of the folders ``names``. ``pattern`` fits the path of a recording below it
     and names its label (a letter of ``classes``), speaker and, if any, what makes it a test clip. SourceError
@@ -44,7 +40,8 @@ def _recordings(names: tuple[str, ...], pattern: str, classes: str, layout: str 
         folder = next((paths.DATA / name for name in names if (paths.DATA / name).is_dir()), None)
         if folder is None:
             return None
-        fits = [(p, re.fullmatch(pattern, p.relative_to(folder).as_posix(), re.I)) for p in _waves(folder)]
+        waves = sorted(p for p in folder.rglob("*") if p.suffix.lower() == ".wav")
+        fits = [(p, re.fullmatch(pattern, p.relative_to(folder).as_posix(), re.I)) for p in waves]
         clips = [
             Clip(p, classes.index(m["label"].lower()), m["speaker"].lower(), bool(m.groupdict().get("test")))
             for p, m in fits

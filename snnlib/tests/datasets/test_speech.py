@@ -74,6 +74,8 @@ def test_the_users_tidigits(root):
         1,
         1,
     ]  # no "oh", no digit strings
+    write_sphere(root / "TIDigits/GH/9b.wav")
+    assert {clip.speaker for clip in speech._own_tidigits()[1]} == {"man/ae", "man/af", "gh"}
     write_sphere(root / "TIDigits/TRAIN/MAN/AE/2A.WAV", missing=10)
     with pytest.raises(ValueError, match="2A.WAV.*cut short"):
         datasets.load("tidigits")
