@@ -1,10 +1,51 @@
-"""Which code and which packages made a result."""
+"""Which code, which packages and which data made a result."""
 
 import functools
 import importlib.metadata
 import subprocess
+from dataclasses import dataclass, fields
 
 from snnlib import paths
+
+SOURCES = ("official", "package", "open set", "part", "stand-in")
+"""Kinds of data in the one order of trust, the best first: content equals the official files; the same,
+installed by a distribution; a real open corpus in place of a licensed one; real recordings, incomplete or
+re-encoded (the note says which); none of these."""
+
+
+def trust(source: str) -> int:
+    """Place in the order of trust, 0 is the best; what SOURCES does not know comes last."""
+    return SOURCES.index(source) if source in SOURCES else len(SOURCES)
+
+
+@dataclass(frozen=True)
+class Passport:
+    """What the numbers of a run are really about; travels with every record, table and figure.
+
+    ``source`` is one of SOURCES; the ``dataset`` of a stand-in says so itself.
+    """
+
+    dataset: str
+    source: str
+    note: str = ""
+    licence: str = ""
+    checksum: str = ""
+    train_samples: int = 0
+    test_samples: int = 0
+
+    def __post_init__(self):
+        if self.source not in SOURCES:
+            raise ValueError(f"passport source {self.source!r} is not one of {', '.join(SOURCES)}")
+
+    @classmethod
+    def of(cls, record: dict) -> "Passport":
+        """The passport of the data behind the record of a run (which keeps no licence)."""
+        return cls(**{f.name: record[f.name] for f in fields(cls) if f.name in record})
+
+    @property
+    def label(self) -> str:
+        """For example ``MNIST (official, 60,000 + 10,000)``."""
+        return f"{self.dataset} ({self.source}, {self.train_samples:,} + {self.test_samples:,})"
 
 
 @functools.cache

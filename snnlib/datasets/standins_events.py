@@ -10,8 +10,6 @@ each is an honest small problem of the same kind: microseconds, two polarities, 
 A recording depends on nothing but its subject (image bytes, or person, gesture and repetition) and SEED.
 """
 
-from __future__ import annotations
-
 import zlib
 
 import numpy as np

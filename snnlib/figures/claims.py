@@ -8,6 +8,7 @@ from matplotlib.patches import Patch
 
 from snnlib.figures import style
 from snnlib.figures.style import INK
+from snnlib.results import tables
 
 style.use()
 VERDICTS = {  # words of a verdict -> colour, symbol
@@ -95,7 +96,8 @@ def _panel(axis, rows, unit):
         colour, symbol = VERDICTS[kind(row.verdict)]
         start, end = np.clip(region(row), low, high)
         axis.barh(place, end - start, left=start, height=0.78, color=HOLDS_HERE, zorder=0)
-        _effect(axis, place, row, colour, (low, high))
+        other_data = any(p.source in ("open set", "part") for p in tables.passports(rows, row.data))
+        _effect(axis, place, row, colour, (low, high), other_data)
         axis.text(1.015, place, symbol, color=colour, transform=axis.get_yaxis_transform(), **SYMBOL)
     axis.set_yticks(range(len(rows)), rows.label, fontsize=SIZE)
     for text, verdict in zip(axis.get_yticklabels(), rows.verdict, strict=True):
@@ -109,7 +111,7 @@ def _panel(axis, rows, unit):
     axis.set_xlabel(words[unit], fontsize=SIZE, labelpad=1.5)
 
 
-def _effect(axis, place, row, colour, limits):
+def _effect(axis, place, row, colour, limits, other_data):
     unit = scale(row)
 
     def inside(value):
@@ -122,7 +124,6 @@ def _effect(axis, place, row, colour, limits):
         return
     if pd.notna(row.low):
         axis.plot([inside(row.low), inside(row.high)], [place, place], color=colour, lw=1.6, zorder=2)
-    other_data = "(open set" in str(row.data) or "(part" in str(row.data)
     full = row.scope in ("paper", "computed") and kind(row.verdict) != "not testable here" and not other_data
     face = colour if full else "white"
     axis.plot(inside(row.ours), place, "o", ms=4.8, mfc=face, mec=colour, mew=1.3, zorder=4)

@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 
 from snnlib.figures import style
 from snnlib.figures.style import INK, NEURON_COLOURS, NEURON_NAMES
+from snnlib.results import tables
 
 style.use()
 # MDN, Sec. 4.6: which tasks and which meta neurons count as spatial and as temporal.
@@ -179,13 +180,14 @@ def _source(rows) -> str:
 
 def _note(rows, title: str) -> str:
     """The data in short, for below an axis: nothing where it is the whole data set itself."""
-    labels = list(dict.fromkeys(rows.data[rows.ours.notna()]))
+    labels = dict.fromkeys(rows.data[rows.ours.notna()])
     if not labels:
         return "(not run)"
-    names = dict.fromkeys(label.rsplit(" (", 1)[0] for label in labels)
-    if list(names) != [title]:
-        return _wrapped("on " + "; ".join(names), 22)
-    return "on a part of it" if any(" (part, " in label for label in labels) else ""
+    seen = [passport for label in labels for passport in tables.passports(rows, label)]
+    names = list(dict.fromkeys(passport.dataset for passport in seen))
+    if names != [title]:
+        return _wrapped("on " + "; ".join(names or labels), 22)
+    return "on a part of it" if any(passport.source == "part" for passport in seen) else ""
 
 
 def _wrapped(text: str, width: int) -> str:

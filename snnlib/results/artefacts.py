@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 
 from snnlib import files, paths
 from snnlib.results import ledger
-from snnlib.provenance import commit
+from snnlib.provenance import Passport, commit, trust
 
 HASH_SALT = "snn-paper-companion"  # makes the ids inside an SVG, and so its bytes, the same in every run
 
@@ -17,7 +17,7 @@ def save_figure(
 ) -> Path:
     """Write results/<profile>/figures/<stem>.png, .svg and the sidecar .json; returns the PNG's path.
 
-    passport: the run records (or datasets.Passport objects) behind it.  sources: further sources in words.
+    passport: the run records (or Passport objects) behind it.  sources: further sources, in words.
     """
     folder = paths.results(profile) / "figures"
     with plt.rc_context({"svg.hashsalt": HASH_SALT, "svg.fonttype": "path"}):
@@ -38,14 +38,17 @@ def save_table(
 ) -> Path:
     """Write results/<profile>/tables/<stem>.csv and the sidecar .json; returns the CSV's path.
 
-    Columns: the keys of a row, then published, ours, sd, n, difference, data as far as they apply.
+    Columns: the keys of a row, then published, ours, sd, n, difference, data as far as they apply. What is in
+    words there is in the sidecar's "data" as the least trustworthy kind of each cell.
     """
     folder = paths.results(profile) / "tables"
     named_index = any(name is not None for name in df.index.names)
     _write(folder / f"{stem}.csv", df.to_csv(index=named_index, lineterminator="\n"))
-    _write(
-        folder / f"{stem}.json", _sidecar("table", stem, profile, caption, notes, passport, sources, chapter)
-    )
+    sidecar = _sidecar("table", stem, profile, caption, notes, passport, sources, chapter)
+    known = {p.label: (p,) for p in _passports(passport)} | df.attrs.get("passports", {})
+    cells = df["data"].dropna().unique() if "data" in df else ()
+    sidecar["data"] = {cell: max((p.source for p in known[cell]), key=trust) for cell in cells if cell in known}
+    _write(folder / f"{stem}.json", sidecar)
     return folder / f"{stem}.csv"
 
 
@@ -70,7 +73,7 @@ def _sidecar(kind, stem, profile, caption, notes, passport, sources, chapter):
         )
     if isinstance(notes, str):
         raise ValueError(f"{stem}: notes must be a list of sentences, not one string.")
-    passport = list(passport) if isinstance(passport, (list, tuple)) else [passport]
+    records = [entry for entry in _listed(passport) if isinstance(entry, dict)]
     return {
         "stem": stem,
         "kind": kind,
@@ -78,23 +81,29 @@ def _sidecar(kind, stem, profile, caption, notes, passport, sources, chapter):
         "chapter": chapter or ledger.chapter_of(stem),
         "caption": caption,
         "notes": list(notes),
-        "sources": _sources(passport, [sources] if isinstance(sources, str) else sources),
-        "budget": _budget([entry for entry in passport if isinstance(entry, dict)]),
+        "sources": _sources(_passports(passport), _listed(sources)),
+        "budget": _budget(records),
         "commit": commit(),
     }
 
 
-def _sources(passport, sources):
-    """Distinct data behind an artefact: [{"dataset", "source", "note"}], in order of first use."""
+def _listed(value):
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _passports(entries):
+    """Records and passports as passports; a record that was not found (None) has none."""
+    there = [entry for entry in _listed(entries) if entry is not None]
+    return [Passport.of(entry) if isinstance(entry, dict) else entry for entry in there]
+
+
+def _sources(passports, words):
+    """Distinct data behind an artefact: [{"dataset", "source", "note"}], in order of first use. What is only
+    told in words has no kind."""
     found = {}
-    for entry in passport:
-        get = entry.get if isinstance(entry, dict) else lambda name, entry=entry: getattr(entry, name, None)
-        source = {name: get(name) or "" for name in ("dataset", "source", "note")}
-        found.setdefault((source["dataset"], source["source"]), source)
-    for text in sources:
-        kind = "stand-in" if "stand-in" in text else ""
-        found.setdefault((text, kind), {"dataset": text, "source": kind, "note": ""})
-    return list(found.values())
+    for p in passports:
+        found.setdefault((p.dataset, p.source), {"dataset": p.dataset, "source": p.source, "note": p.note})
+    return [*found.values(), *({"dataset": text, "source": "", "note": ""} for text in dict.fromkeys(words))]
 
 
 def _budget(records):

@@ -1,7 +1,8 @@
 """Tables of results: records of runs beside the published values, one row per setting, with its data source.
 
 ``compare`` is what most tables are; ``contrast`` sets two groups of runs against each other seed by seed.
-Both return tidy frames with the columns published, ours, sd, n, difference, data, budget after their keys.
+Both return tidy frames with the columns published, ours, sd, n, difference, data, budget after their keys;
+the passports behind the words in ``data`` travel with the frame, see ``passports``.
 What does not exist is NaN (blank in a CSV), never 0: one seed has no sd, a setting that was not run has no
 accuracy. ``shown`` and ``wide`` are for readers.
 """
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from snnlib.provenance import Passport
 from snnlib.results import statistics
 
 NOT_RUN = "not run"
@@ -32,8 +34,9 @@ def compare(
     95 % confidence interval of the mean), difference (ours - published), data, budget.
     Raises ValueError where two runs share setting and seed (``keys`` mix them), or one lacks ``value``.
     """
-    rows = []
+    rows, known = [], {}
     for setting, runs in group(records, keys, value).items():
+        known |= behind(runs)
         mean = statistics.summarise(run[value] for run in runs)
         numbers = {"ours": mean.mean, "sd": mean.sd, "n": mean.n, "interval": mean.half_width}
         words = {"data": data_label(runs), "budget": budget(runs)}
@@ -53,6 +56,7 @@ def compare(
         budget=table.budget.fillna(""),
     )
     spread = ["published_sd"] if "published_sd" in table else []
+    table.attrs["passports"] = known
     return table[[*keys, "published", *spread, "ours", "sd", "n", "interval", "difference", "data", "budget"]]
 
 
@@ -74,7 +78,7 @@ def contrast(
     t-test, two-sided), n, difference (ours - published), data, budget; sd, low, high, p are NaN for one seed.
     """
     theirs = None if published is None else _published(published, [*by, between], published_value)
-    rows = []
+    rows, known = [], {}
     for setting, runs in group(records, by, value, several=True).items():
         runs = [run for run in runs if key(run, between) in {*a, *b}]
         side_a, side_b = (_side(runs, between, names, value) for names in (a, b))
@@ -83,6 +87,7 @@ def contrast(
             continue
         test = statistics.paired([side_a[seed] for seed in seeds], [side_b[seed] for seed in seeds])
         sd = statistics.summarise(side_a[seed] - side_b[seed] for seed in seeds).sd
+        known |= behind(runs)
         keys = dict(zip(by, setting, strict=True))
         expected = _published_gap(theirs, keys, between, a, b)
         rows.append(
@@ -92,7 +97,9 @@ def contrast(
             | {"data": data_label(runs), "budget": budget(runs)}
         )
     numbers = ["published", "ours", "sd", "low", "high", "p", "n", "difference"]
-    return pd.DataFrame(rows, columns=[*by, *numbers, "data", "budget"])
+    table = pd.DataFrame(rows, columns=[*by, *numbers, "data", "budget"])
+    table.attrs["passports"] = known
+    return table
 
 
 def agreement(contrasts: pd.DataFrame) -> list[str]:
@@ -154,11 +161,18 @@ def group(
 
 def data_label(records: Iterable[dict]) -> str:
     """What the runs really saw, e.g. "MNIST (official, 60,000 + 10,000)"; several joined by "; "."""
-    labels = [
-        f"{record['dataset']} ({record['source']}, {record['train_samples']:,} + {record['test_samples']:,})"
-        for record in records
-    ]
-    return "; ".join(dict.fromkeys(labels))
+    return "; ".join(dict.fromkeys(Passport.of(record).label for record in records))
+
+
+def passports(table: pd.DataFrame, words: str) -> tuple[Passport, ...]:
+    """The passports behind a cell of ``data``; () where the frame knows none (not run, or put together by
+    hand)."""
+    return table.attrs.get("passports", {}).get(words, ())
+
+
+def behind(records: Iterable[dict]) -> dict[str, tuple[Passport, ...]]:
+    """For ``attrs["passports"]`` of a frame: the label of some runs, and the passports it speaks of."""
+    return {data_label(records): tuple(dict.fromkeys(map(Passport.of, records)))}
 
 
 def budget(records: Iterable[dict]) -> str:

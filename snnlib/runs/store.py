@@ -13,9 +13,9 @@ import torch
 
 from snnlib import files, paths
 from snnlib.papers.meta_neurons import SNAPSHOTS
+from snnlib.provenance import trust
 from snnlib.runs.config import Run, beyond, config_hash
 
-SOURCES = ("official", "package", "part", "open set", "stand-in")  # the best data first
 FIELDS = {
     *("hash", "config", "paper", "task", "network", "neuron", "pooling", "seed"),
     *("dataset", "source", "note", "checksum", "train_samples", "test_samples"),
@@ -79,7 +79,7 @@ def find(config: dict, other_data: bool = False) -> dict | None:
     """The record of exactly this config, or None.
 
     With ``other_data`` also one whose config differs in nothing but the data that were read, the best data
-    first (SOURCES): what it says of its data is its own.
+    first (``provenance.SOURCES``): what it says of its data is its own.
     """
     exact, alike = _read(paths.REFERENCE_RUNS)
     found = exact.get(config_hash(config))
@@ -87,8 +87,8 @@ def find(config: dict, other_data: bool = False) -> dict | None:
 
 
 def best(config: dict) -> dict | None:
-    """The record on the best data (SOURCES) whose config differs in nothing else, or None: on every machine
-    the same.
+    """The record on the best data (``provenance.SOURCES``) whose config differs in nothing else, or None: on
+    every machine the same.
     """
     return _read(paths.REFERENCE_RUNS)[1].get(_without_data(config))
 
@@ -106,12 +106,8 @@ def _read(folder: Path) -> tuple[dict[str, dict], dict[str, dict]]:
         for number, line in enumerate(path.read_text().splitlines(), start=1):
             record = accepted(line, f"{path.parent.name}/{path.name}, line {number},")
             exact[record["hash"]] = record
-    worst_first = sorted(exact.values(), key=lambda r: (_rank(r["source"]), r["hash"]), reverse=True)
+    worst_first = sorted(exact.values(), key=lambda r: (trust(r["source"]), r["hash"]), reverse=True)
     return exact, {_without_data(record["config"]): record for record in worst_first}
-
-
-def _rank(source: str) -> int:
-    return SOURCES.index(source) if source in SOURCES else len(SOURCES)
 
 
 def _without_data(config: dict) -> str:

@@ -1,5 +1,6 @@
 """Report: every artefact is on the page, what is missing is said, stand-in data cannot be overlooked."""
 
+import json
 import re
 
 import matplotlib
@@ -29,7 +30,7 @@ def page(results_in):
             "sd": [0.125, NAN],
             "n": [3, 1],
             "difference": [-7.25, NAN],
-            "data": ["MNIST (official, 600 + 100)", "Synthesised speech (stand-in, 60 + 10)"],
+            "data": ["MNIST (official, 600 + 100)", "Synthesised speech (stand-in, 600 + 100)"],
         }
     )
     artefacts.save_table(
@@ -85,6 +86,13 @@ def test_a_picture_too_large_as_svg_comes_as_png(page, results_in):
     svg.write_text(svg.read_text() + " " * report.LARGEST_SVG)
     again = article(report.build("smoke"), "mdn_fig4")
     assert "data:image/png;base64," in again and 'class="wide"' not in again  # 2 x 1 inches
+
+
+def test_sidecars_without_kinds_of_cells_give_a_page_without_dots(page, results_in):
+    path = results_in / "smoke" / "tables" / "mdn_table3.json"
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "data"}))
+    old = article(report.build("smoke"), "mdn_table3")
+    assert "dot" not in old and "MNIST (official" in old and 'class="badge stand-in"' in old
 
 
 def test_numbers_beside_the_published_ones(page):

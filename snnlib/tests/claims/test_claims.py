@@ -308,6 +308,19 @@ def test_the_picture_shows_every_claim():
     plt.close(figure)
 
 
+def test_what_was_measured_on_other_data_is_drawn_hollow():
+    def filled(source):
+        board = claims.scoreboard(runs(STRONG, source=source))
+        figure = drawing.claims(board[board.scope != "computed"])
+        dots = [line for axis in figure.axes for line in axis.lines if line.get_marker() == "o"]
+        plt.close(figure)
+        return sum(dot.get_markerfacecolor() != "white" for dot in dots), len(dots)
+
+    full, dots = filled("official")
+    assert filled("package") == (full, dots) and full > 0
+    assert filled("open set") == filled("part") == (0, dots)
+
+
 # --- the grid -----------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from snnlib import datasets, paths
-from snnlib.datasets import event_files, event_frames, events, registry, standins_events
+from snnlib.datasets import event_files, event_frames, events, fetch, registry, standins_events
 from snnlib.datasets.event_frames import View, as_bytes, stored_frames, to_frames
 from snnlib.datasets.registry import Entry, Located, Source, Split, register
 from snnlib.datasets.standins_events import EVENT, GESTURES
@@ -265,8 +265,6 @@ def test_options_are_checked(root):
         datasets.identify("n_mnist", paper="plif", resolution=40)
     with pytest.raises(ValueError, match="resolution"):
         datasets.load("cifar10_dvs", paper="plif", resolution="small")
-    with pytest.raises(ValueError, match="no event data set"):
-        event_files.fetch_events("mnist")
 
 
 def test_fetch_leaves_the_sums_it_checked(root, nmnist, monkeypatch):
@@ -278,7 +276,7 @@ def test_fetch_leaves_the_sums_it_checked(root, nmnist, monkeypatch):
             return True
 
     monkeypatch.setattr(tonic.datasets, "NMNIST", Fake)
-    assert event_files.fetch_events("n_mnist", root) == "MD5 as published"
+    assert fetch.DOWNLOADS["n_mnist"].get(root) == "MD5 as published"
     assert not list(nmnist.glob("*.zip"))
     assert (nmnist / "train.zip.md5").read_text() == Fake.train_md5
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from snnlib import datasets
-from snnlib.datasets import audio, cache, speech, standins, standins_speech
+from snnlib.datasets import audio, cache, speech, standins, standins_nettalk, standins_speech
 
 from .data_files import empty_root, write_sphere, write_wave  # noqa: F401
 
@@ -74,6 +74,8 @@ def test_the_users_tidigits(root):
         1,
         1,
     ]  # no "oh", no digit strings
+    write_sphere(root / "TIDigits/GH/9b.wav")
+    assert {clip.speaker for clip in speech._own_tidigits()[1]} == {"man/ae", "man/af", "gh"}
     write_sphere(root / "TIDigits/TRAIN/MAN/AE/2A.WAV", missing=10)
     with pytest.raises(ValueError, match="2A.WAV.*cut short"):
         datasets.load("tidigits")
@@ -132,35 +134,55 @@ def test_rendered_pictures_are_learnable_not_trivial_and_repeatable(make):
     assert 0.2 < linear_accuracy(d["train_x"], d["train_y"], d["test_x"], d["test_y"]) < 0.95
 
 
-def test_synthesised_digits_need_time(monkeypatch):
-    few = standins_speech.digits(4, 2)
-    assert all(np.array_equal(a, b) for a, b in zip(few[1], standins_speech.digits(4, 2)[1], strict=True))
-    monkeypatch.setattr(standins_speech, "digits", few_digits := lambda: standins_speech_digits(8, 5))
-    source = speech._synthesised(few_digits, audio.mel_frames, speech._split_digits, "Synthesised", "")
-    options = {"split": "random", "form": "sequence", "time_axis": "time"}
-    train, test = source.read(source.locate("mdn", options), "mdn", options)
-    assert 0.4 < linear_accuracy(train.x, train.y, test.x, test.y) < 0.99
+def test_synthesised_digits_are_learnable_not_trivial_and_need_time(root, monkeypatch):
+    few = standins_speech.digits(2, 1)
+    assert all(np.array_equal(a, b) for a, b in zip(few[1], standins_speech.digits(2, 1)[1], strict=True))
+    monkeypatch.setattr(speech.standins_speech.digits, "__defaults__", (8, 5, 3))
+    loaded = datasets.load("tidigits")
+    assert loaded.passport.dataset == "Synthesised digits (formants), stand-in for TIDigits"
+    assert (len(loaded.train_y), len(loaded.test_y)) == (280, 120)
+    parts = loaded.train_x, loaded.train_y, loaded.test_x, loaded.test_y
+    assert 0.4 < linear_accuracy(*parts) < 0.99
     assert (
-        linear_accuracy(train.x.mean(1), train.y, test.x.mean(1), test.y) < 0.3
-    )  # nothing is left without order
+        linear_accuracy(parts[0].mean(1), parts[1], parts[2].mean(1), parts[3]) < 0.3
+    )  # nothing without order
 
 
-standins_speech_digits = standins_speech.digits
-
-
-def test_women_and_men_alternate():
+def test_women_and_men_are_told_apart_by_a_linear_classifier_but_not_always(root, monkeypatch):
+    monkeypatch.setattr(speech.standins_speech.genders, "__defaults__", (24, 6, 4))
+    loaded = datasets.load("timit")
+    assert loaded.passport.dataset == "Synthesised babble (formants), stand-in for TIMIT"
+    assert loaded.train_y.bincount().tolist() == [54, 54] and loaded.test_y.bincount().tolist() == [18, 18]
+    assert 0.6 < linear_accuracy(loaded.train_x, loaded.train_y, loaded.test_x, loaded.test_y) < 0.99
     rate, clips, labels, speakers = standins_speech.genders(4, 2)
-    assert rate > 8000 and labels == [0, 0, 1, 1, 0, 0, 1, 1] and speakers == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert labels == [0, 0, 1, 1, 0, 0, 1, 1] and speakers == [0, 0, 1, 1, 2, 2, 3, 3]
     assert all(len(c) > rate // 2 and np.isfinite(c).all() for c in clips)
 
 
-def test_pronouncing_dictionary_standin():
-    loaded = datasets.load("nettalk", train=500)
-    assert loaded.passport.dataset == "CMU Pronouncing Dictionary, stand-in for NETtalk"
-    assert (
-        loaded.train_x.shape == (500, 189) and len(loaded.test_y) == 500 and 3 <= loaded.train_y.sum(1).min()
-    )
-    assert loaded.train_y.sum(1).max() <= 6
+def test_spelling_rules_in_order():
+    for word, sounds in (
+        ("knock", "-nak-"), ("bake", "bek-"), ("quoash", "kwo-S-"), ("night", "nA--t"), ("cell", "sEl-"),
+        ("wrath", "-r@T-"), ("baste", "b@st-"), ("pot", "pat"), ("potgarot", "patgxrxt"),
+        ("thought", "T-c---t"),
+    ):  # fmt: skip
+        assert standins_nettalk.pronounced(word) == sounds, word
+
+
+def test_invented_words_are_learnable_and_not_trivial(root):
+    words = standins_nettalk.words(2000)
+    assert words == standins_nettalk.words(2000) and len({word for word, _, _ in words}) == len(words)
+    assert all(len(set(map(len, row))) == 1 and row[2].count("1") == 1 for row in words)
+    loaded = datasets.load("nettalk")
+    assert loaded.passport.dataset == "Invented words read by spelling rules, stand-in for NETtalk"
+    assert loaded.train_x.shape == (5033, 189) and loaded.test_y.shape == (500, 26)
+    assert 3 <= loaded.train_y.sum(1).min() and loaded.train_y.sum(1).max() <= 6
+    from sklearn.linear_model import Ridge
+
+    found = Ridge(1.0).fit(loaded.train_x.float(), loaded.train_y).predict(loaded.test_x.float()) > 0.5
+    right = found == loaded.test_y.numpy()
+    constant = (loaded.train_y.mean(0).round() == loaded.test_y).float().mean()
+    assert constant < 0.9 < right.mean() < 0.99 and 0.4 < right.all(1).mean() < 0.9
+    assert 0 < len(datasets.load("nettalk", leak_free=True).test_y) < 500
 
 
 def test_digits_standin_and_an_unwritable_root(root):

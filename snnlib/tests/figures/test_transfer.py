@@ -10,6 +10,7 @@ from matplotlib import pyplot as plt  # noqa: E402
 
 from snnlib.figures import transfer  # noqa: E402
 from snnlib.papers import published, theory
+from snnlib.provenance import Passport
 from snnlib.results import tables
 
 TITLES = {task: task.upper() for tasks in transfer.TASKS.values() for task in tasks}
@@ -21,7 +22,9 @@ def table():
     frame = tables.compare([], ["task", "neuron"], published=published.table("mdn_table3"))
     ran = frame.task.isin(["mnist", "timit"])
     frame.loc[ran, "ours"] = frame.published[ran] - 2
-    frame.loc[ran, "data"] = "Drawn digits, stand-in for MNIST (stand-in, 2,000 + 500)"
+    used = Passport("Drawn digits, stand-in for MNIST", "stand-in", "", "", "", 2000, 500)
+    frame.loc[ran, "data"] = used.label
+    frame.attrs["passports"] = {used.label: (used,)}
     return frame
 
 
@@ -55,6 +58,13 @@ def test_fig7_averages_the_pairs(table):
     assert math.isnan(means.ours["cifar10", "spatial"]) and means.published["cifar10", "spatial"] > 50
     text = words(transfer.mdn_fig7(table, TITLES))
     assert "on Drawn digits, stand-in for MNIST" in text and "(not run)" in text
+
+
+def test_fig7_says_where_it_saw_a_part_alone(table):
+    part = Passport("MNIST", "part", "", "", "", 9, 1)
+    table.loc[table.task == "mnist", "data"] = part.label
+    table.attrs["passports"] |= {part.label: (part,)}
+    assert "MNIST on a part of it" in words(transfer.mdn_fig7(table, TITLES))
 
 
 def test_group_without_one_of_its_neurons_has_no_mean(table):

@@ -10,8 +10,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from snnlib.results import artefacts
-from snnlib.results import ledger
+from snnlib.results import artefacts, ledger, tables
 
 
 def record(seed, source="official", **more):
@@ -69,13 +68,24 @@ def test_same_figure_same_bytes(results_in):
 def test_table_round_trip_and_words_as_sources(results_in):
     frame = pd.DataFrame({"task": ["mnist"], "published": [98.5], "ours": [float("nan")]})
     path = artefacts.save_table(
-        frame, "mdn_table3", "smoke", caption="Accuracy.", sources=["rendered shapes (stand-in)"]
+        frame, "mdn_table3", "smoke", caption="Accuracy.", sources=["theory, no data"]
     )
     assert path == results_in / "smoke" / "tables" / "mdn_table3.csv"
     pd.testing.assert_frame_equal(pd.read_csv(path), frame)
     sidecar = json.loads(path.with_suffix(".json").read_text())
-    assert sidecar["sources"] == [{"dataset": "rendered shapes (stand-in)", "source": "stand-in", "note": ""}]
-    assert sidecar["budget"] == {}
+    assert sidecar["sources"] == [{"dataset": "theory, no data", "source": "", "note": ""}]
+    assert sidecar["budget"] == {} and sidecar["data"] == {}
+
+
+def test_the_kind_of_each_cell_of_data_is_told_beside_the_table(results_in):
+    """From the frame's own passports, where it has them, and from those that the artefact is given."""
+    told, not_called_so = record(0), record(1, "stand-in", dataset="Drawn digits")
+    both = [told, record(2, "part", dataset="A (stand-in) of, in name; only")]
+    frame = pd.DataFrame({"data": [*map(tables.data_label, ([told], [not_called_so], both)), "not run", None]})
+    frame.attrs["passports"] = tables.behind(both)
+    path = artefacts.save_table(frame, "mdn_table3", "smoke", caption="A", passport=[told, not_called_so, None])
+    kinds = json.loads(path.with_suffix(".json").read_text())["data"]
+    assert list(kinds.values()) == ["official", "stand-in", "part"] and list(kinds) == list(frame.data[:3])
 
 
 def test_a_named_index_is_kept(results_in):
