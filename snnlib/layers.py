@@ -2,12 +2,28 @@
 voting.
 """
 
+import functools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from snnlib.kernels import pooling
 from snnlib.synapses import Spikes
+
+
+class _Repeat(torch.autograd.Function):
+    """``[*] -> [T, *]`` without a copy. Unlike that of ``expand``, its gradient adds up the steps from the
+    last to the first, as back-propagation through time does: the numbers of the recorded runs.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, steps: int) -> Tensor:
+        return x.expand(steps, *x.shape)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        return functools.reduce(torch.add, reversed(grad.unbind())), None
 
 
 class TimeBatched(nn.Sequential):
@@ -24,8 +40,7 @@ class TimeBatched(nn.Sequential):
         if isinstance(x_seq, Spikes):
             return super().forward(x_seq).unflatten(0, (steps, batch))
         if steps > 1 and x_seq.stride(0) == 0:
-            y = super().forward(x_seq[0])
-            return y.expand(steps, *y.shape)
+            return _Repeat.apply(super().forward(x_seq[0]), steps)
         return super().forward(x_seq.flatten(0, 1)).unflatten(0, (steps, batch))
 
 

@@ -8,15 +8,32 @@ the classes of ``snnlib.neurons``. Everything broadcasts, so parameters may be s
 or vectors (one per neuron); float64 works.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from snnlib.kernels.steps import CONSTANT, DT, LINEAR, QUADRATIC, THRESHOLD, V_RESET, WIDTH
 from snnlib.surrogate import arctan, window
 
 SATURATION = 1e18
 """V and U stay within +- this: their squares are still finite in float32, so no finite input makes a NaN."""
+
+
+def constants(
+    threshold: float,
+    width: float = math.pi,
+    v_reset: float = 0.0,
+    dt: float = 1.0,
+    polynomial: tuple[float, float, float] = (0.0, 0.0, 0.0),
+) -> tuple[float, ...]:
+    """What a step takes besides the neuron's parameters, in the order of the names in ``steps``: ``width`` of
+    the surrogate (half-width of the window; pi for arctan), and of Izhikevich's neuron the time step and the
+    coefficients of V^2, V and 1.
+    """
+    return (threshold, width, SATURATION, 0.0, 1.0, v_reset, dt, *polynomial)
+
 
 State = tuple[Tensor, ...]
 
@@ -56,37 +73,35 @@ def saturate(x: Tensor) -> Tensor:
 
 
 def first_order_step(current: Tensor, state: State, parameters, constants):
-    (v,), (decay, *_), (threshold, half_width, *_) = state, parameters, constants
+    (v,), (decay, *_) = state, parameters
     v = saturate(decay * v + current)
-    s = window(v - threshold, half_width)
+    s = window(v - constants[THRESHOLD], constants[WIDTH])
     return s, (v,), (v * (1 - s),)
 
 
 def second_order_step(current: Tensor, state: State, parameters, constants):
-    (v, u), (threshold, half_width, *_) = state, constants
-    theta_a, theta_b, theta_c, theta_d = parameters
+    (v, u), (theta_a, theta_b, theta_c, theta_d) = state, parameters
     dv = v * v - v - u + current
     du = theta_a * (theta_b * v - u)
     v, u = saturate(v + dv), saturate(u + du)
-    s = window(v - threshold, half_width)
+    s = window(v - constants[THRESHOLD], constants[WIDTH])
     return s, (v, u), (v * (1 - s) + theta_c * s, u + theta_d * s)
 
 
 def lif_step(current: Tensor, state: State, parameters, constants):
-    (v,), (k, *_), (threshold, *_), v_reset = state, parameters, constants, constants[5]
+    (v,), (k, *_), v_reset = state, parameters, constants[V_RESET]
     h = saturate(v + k * (current - (v - v_reset)))
-    s = arctan(h - threshold)
+    s = arctan(h - constants[THRESHOLD])
     fired = s.detach()
     return s, (h,), (h * (1 - fired) + v_reset * fired,)
 
 
 def izhikevich_step(current: Tensor, state: State, parameters, constants):
-    (v, u), (a, b, c, d), (threshold, half_width, *_) = state, parameters, constants
-    dt, quadratic, linear, constant = constants[5:9]
-    dv = dt * (quadratic * v * v + linear * v + constant - u + current)
+    (v, u), (a, b, c, d), dt = state, parameters, constants[DT]
+    dv = dt * (constants[QUADRATIC] * v * v + constants[LINEAR] * v + constants[CONSTANT] - u + current)
     du = dt * (a * (b * v - u))
     v, u = saturate(v + dv), saturate(u + du)
-    s = window(v - threshold, half_width)
+    s = window(v - constants[THRESHOLD], constants[WIDTH])
     return s, (v, u), (v * (1 - s) + c * s, u + d * s)
 
 
