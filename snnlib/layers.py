@@ -2,8 +2,6 @@
 voting.
 """
 
-import functools
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -23,7 +21,10 @@ class _Repeat(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        return functools.reduce(torch.add, reversed(grad.unbind())), None
+        total = grad[-1].clone()
+        for step in reversed(grad[:-1].unbind()):
+            total += step
+        return total, None
 
 
 class TimeBatched(nn.Sequential):

@@ -17,7 +17,6 @@ from matplotlib.lines import Line2D
 from snnlib.figures import style
 from snnlib.figures.style import INK, VARIANT_COLOURS
 from snnlib.results import tables
-from snnlib.training import W_OVER_TAU_QUANTILES
 
 style.use()
 AVERAGE_OVER = 64  # epochs of the moving average in the paper's Fig. 6
@@ -185,9 +184,9 @@ def plif_figS1(records: Iterable[dict]) -> plt.Figure:
 def _bands(axis, points: list[dict]) -> None:
     epochs = [point["epoch"] for point in points]
     quantiles = np.array([point["quantiles"] for point in points])  # [epochs, quantiles]
-    middle = len(W_OVER_TAU_QUANTILES) // 2
+    middle = len(tables.W_OVER_TAU_QUANTILES) // 2
     for i in range(1, middle):
-        low, high = W_OVER_TAU_QUANTILES[i], W_OVER_TAU_QUANTILES[-1 - i]
+        low, high = tables.W_OVER_TAU_QUANTILES[i], tables.W_OVER_TAU_QUANTILES[-1 - i]
         axis.fill_between(
             epochs,
             quantiles[:, i],
