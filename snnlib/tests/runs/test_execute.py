@@ -11,7 +11,7 @@ import torch
 
 from snnlib import datasets, neurons, training
 from snnlib.neurons import PRESETS
-from snnlib.runs import execute, jobs, plan
+from snnlib.runs import execute, jobs, plan, records
 from snnlib.runs.config import CODE_BERNOULLI, Run, beyond, from_config
 from snnlib.tests.runs.samples import BASE, PLIF
 
