@@ -21,11 +21,12 @@ PROOF = "import torch, torchvision, tonic, librosa, sklearn, papermill, nbval, p
 
 
 def requirements(pyproject):
-    """Lines such as "torch>=2.11" of the project and of its dev extra."""
+    """Lines such as "torch>=2.11" of the core, of the companion and of its dev extra."""
     import tomllib
 
     project = tomllib.loads(pyproject.read_text())["project"]
-    return project["dependencies"] + project["optional-dependencies"]["dev"]
+    extras = project["optional-dependencies"]
+    return project["dependencies"] + extras["companion"] + extras["dev"]
 
 
 def _numbers(version):
