@@ -28,7 +28,6 @@ _HOME = {
     "encoding": ("bernoulli", "bernoulli_spikes", "direct", "latency", "poisson"),
     "networks": ("TABLE_S1", "conv_net", "mlp", "narrow", "neuron_layers", "recorded_spikes"),
     "training": ("cross_entropy", "evaluate", "fit", "squared_error"),
-    "kernels.graphs": ("captured",),
     "kernels.memory": ("keep_freed",),
 }
 __all__ = [name for names in _HOME.values() for name in names]

@@ -189,7 +189,7 @@ class PLIF(Neuron):
 
     def forward(self, current_seq: Tensor, trace: bool = False):
         constants = reference.constants(self.threshold, v_reset=self.v_reset)
-        k = torch.sigmoid(self.a.to(ops.precision(current_seq)))
+        k = torch.sigmoid(self.a.to(reference.precision(current_seq)))
         return self._run("lif", current_seq, (k,), (self.v_reset,), constants, trace)
 
     def extra_repr(self) -> str:

@@ -253,7 +253,7 @@ def backward(
     segment = steps if steps <= WHOLE else SEGMENT
     kept = segment * (1 + states) * max(1, current.element_size() // 4)
     common, grid = _common(current, parameters, constants, steps, segment, _width(current, REGISTERS // kept))
-    dtype = _precision(current)
+    dtype = reference.precision(current)
     segments = -(-steps // segment) if steps > segment else 0
     checkpoints = current.new_empty((segments * states, members, lanes), dtype=dtype)
     gp = current.new_empty((learned, members, grid[0] if width == 1 else lanes), dtype=dtype)
@@ -271,10 +271,6 @@ def backward(
     return gx, total
 
 
-def _precision(current: Tensor) -> torch.dtype:
-    return torch.float64 if current.dtype == torch.float64 else torch.float32
-
-
 def _width(current: Tensor, limit: int = VECTOR_BYTES) -> int:
     """Neurons of a thread: what one load can carry, fewer where registers (``limit``) or programs lack."""
     size = current.element_size()
@@ -290,6 +286,6 @@ def _common(current, parameters, constants, steps, segment, width) -> tuple[dict
     named = {"members": members, "lanes": lanes, "width": parameters.shape[2]}
     named |= {"T": steps, "SEGMENT": segment, "AHEAD": AHEAD}
     named["C"] = tuple(map(float, constants))
-    named["DTYPE"] = tl.float64 if _precision(current) == torch.float64 else tl.float32
+    named["DTYPE"] = tl.float64 if reference.precision(current) == torch.float64 else tl.float32
     named |= {"STILL": rows < steps, "SHARED": parameters.shape[2] == 1, "BLOCK": THREADS * width}
     return named | OPTIONS, (-(-lanes // named["BLOCK"]), members)

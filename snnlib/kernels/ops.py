@@ -21,11 +21,6 @@ def has_kernel(current: Tensor) -> bool:
     return current.device.type == "cuda" and importlib.util.find_spec("triton") is not None
 
 
-def precision(current: Tensor) -> torch.dtype:
-    """In which a kernel computes: the current's own, at least float32."""
-    return torch.float32 if current.dtype.itemsize < 4 else current.dtype
-
-
 def run(
     kind: str,
     current_seq: Tensor,
@@ -54,20 +49,14 @@ def run(
 
 def _table(parameters: Sequence[Tensor | float], initial: Sequence[float], current: Tensor) -> Tensor:
     """The rows that a kernel reads, ``[6, M, width]``: four parameters, V and U at the start."""
-    numbers = [*initial, *[0.0] * (2 - len(initial))]
-    if not any(isinstance(p, Tensor) for p in parameters):
-        rows = [*parameters, *[0.0] * (4 - len(parameters)), *numbers]
-        if current.device.type == "cpu":
-            return torch.tensor(rows, dtype=precision(current)).view(6, 1, 1)
-        # Filled on the device: nothing is copied there, which the recording of a graph would forbid.
-        like = {"dtype": precision(current), "device": current.device}
-        return torch.stack([torch.full((1, 1), value, **like) for value in rows])
-    one = next(p for p in parameters if isinstance(p, Tensor))
-    rows = [p if isinstance(p, Tensor) else torch.full_like(one, p) for p in parameters]
-    rows += [torch.zeros_like(one)] * (4 - len(rows))
-    rows += [torch.full_like(one, value) for value in numbers]
+    precision = reference.precision(current)
+    values = [*parameters, *[0.0] * (4 - len(parameters)), *initial, *[0.0] * (2 - len(initial))]
+    shared = torch.empty((), dtype=precision, device=current.device)
+    one = next((p for p in parameters if isinstance(p, Tensor)), shared)
+    # Filled on the device: nothing is copied there, which the recording of a graph would forbid.
+    rows = [value if isinstance(value, Tensor) else torch.full_like(one, value) for value in values]
     members = one.shape[0] if one.dim() > 1 else 1
-    return torch.stack(rows).reshape(6, members, -1).to(precision(current))
+    return torch.stack(rows).reshape(6, members, -1).to(precision)
 
 
 def _by_reference(current: Tensor, parameters: Tensor, constants: Sequence[float], kind: str) -> Tensor:

@@ -9,7 +9,7 @@ or vectors (one per neuron); float64 works.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -47,25 +47,23 @@ def run(
     trace: bool = False,
 ):
     """Spikes of neurons of one ``kind`` (see STEPS), with the arguments of ``kernels.ops.run``; with
-    ``trace`` also the list of traced variables.
+    ``trace`` also the list of traced variables, each ``[T, B, *]``.
     """
     step, states = STEPS[kind]
-    start = tuple(value + torch.zeros_like(current_seq[0]) for value in initial[:states])
-    spikes, traces = unroll(step, current_seq, start, (parameters, constants), trace)
-    return (spikes, traces) if trace else spikes
-
-
-def unroll(step: Callable, current_seq: Tensor, state: State, parameters: tuple, trace: bool):
-    """Run ``step`` over time: spikes ``[T, B, *]`` and, if ``trace``, the list of traced variables, each
-    ``[T, B, *]``.
-    """
+    state = tuple(value + torch.zeros_like(current_seq[0]) for value in initial[:states])
     spikes, traces = [], []
     for current in current_seq:
-        spike, seen, state = step(current, state, *parameters)
+        spike, seen, state = step(current, state, parameters, constants)
         spikes.append(spike)
         if trace:
             traces.append(seen)
-    return torch.stack(spikes), [torch.stack(values) for values in zip(*traces, strict=True)]
+    spikes = torch.stack(spikes)
+    return (spikes, [torch.stack(values) for values in zip(*traces, strict=True)]) if trace else spikes
+
+
+def precision(current: Tensor) -> torch.dtype:
+    """In which the compiled kernels compute: the current's own, at least float32."""
+    return torch.float32 if current.dtype.itemsize < 4 else current.dtype
 
 
 def saturate(x: Tensor) -> Tensor:

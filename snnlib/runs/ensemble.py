@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnlib import neurons, training
-from snnlib.kernels import graphs
 from snnlib.networks import neuron_layers, recorded_spikes
+from snnlib.runs import graphs
 
 
 class Linear(nn.Module):

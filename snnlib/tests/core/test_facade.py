@@ -26,8 +26,8 @@ WITHOUT = """
 import sys
 
 NAMES = {
-    "pandas", "scipy", "sklearn", "matplotlib", "torchvision", "tonic", "librosa", "joblib", "yaml", "nbformat",
-    "papermill", "tqdm",
+    "pandas", "scipy", "sklearn", "matplotlib", "torchvision", "tonic", "librosa", "joblib", "yaml",
+    "nbformat", "papermill", "tqdm",
 }
 
 class Without:
