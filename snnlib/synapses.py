@@ -42,12 +42,6 @@ class Spikes:
     dtype: torch.dtype = torch.float32
     base: Spikes | None = None
 
-    @property
-    def entries(self) -> float:
-        """Entries of the lists per input and step: without a base, the share of active inputs."""
-        own = self.count.sum().item() / max(1, torch.Size(self.shape).numel())
-        return own + (self.base.entries / self.shape[0] if self.base else 0)
-
     def dense(self) -> Tensor:
         """The same spikes as a tensor ``[T, B, N]``."""
         rows = torch.repeat_interleave(torch.arange(len(self.count)), self.count)
