@@ -1,5 +1,19 @@
 """Spiking networks of two papers (MDN, PLIF) on compiled kernels: neurons, networks, training.
 
+A network with learned membrane time constants on tensors of one's own, samples ``[N, *]`` and labels:
+
+    import torch
+    from snnlib import PLIF, conv_net, direct, fit
+
+    y = torch.randint(2, (400,))
+    x = torch.rand(400, 1, 8, 8)
+    x[y == 1, :, :, 4:] += 0.5  # the right half is brighter
+    network = conv_net("c8k3s1-BN-PLIF-MPk2s2-FC20-PLIF-APk10s10", (1, 8, 8), lambda size: PLIF(tau=2.0))
+    train, test = (x[:300], y[:300]), (x[300:], y[300:])
+    encode = lambda x, generator, train: direct(x, 4)  # 4 time steps
+    history = fit(network, train, test, encode, epochs=5, batch_size=20, learning_rate=1e-2)
+    print(history[-1]["test_accuracy"], [layer.tau.item() for layer in network if isinstance(layer, PLIF)])
+
 The core lies flat in this folder and needs torch, numpy and numba alone. The rooms beside it (papers,
 datasets, runs, results, claims, figures, chapters, bench) hold the companion; README says what is where.
 """
@@ -11,9 +25,10 @@ _HOME = {
     "neurons": ("FirstOrder", "Izhikevich", "LIF", "Neuron", "PLIF", "PRESETS", "SecondOrder"),
     "synapses": ("Linear", "Spikes"),
     "layers": ("TimeBatched", "TimeSharedDropout", "Voting", "spike_average_pool", "spike_max_pool"),
-    "encoding": ("bernoulli", "direct", "latency", "poisson"),
-    "networks": ("TABLE_S1", "conv_net", "mlp"),
-    "training": ("evaluate", "fit"),
+    "encoding": ("bernoulli", "bernoulli_spikes", "direct", "latency", "poisson"),
+    "networks": ("TABLE_S1", "conv_net", "mlp", "narrow", "neuron_layers", "recorded_spikes"),
+    "training": ("cross_entropy", "evaluate", "fit", "squared_error"),
+    "kernels.memory": ("keep_freed",),
 }
 __all__ = [name for names in _HOME.values() for name in names]
 

@@ -5,7 +5,7 @@ handed in.
 import torch
 from torch import Tensor
 
-from snnlib.kernels import ops
+from snnlib.kernels import ops, threads
 from snnlib.synapses import Spikes
 
 
@@ -22,10 +22,7 @@ def bernoulli(x: Tensor, time_steps: int, generator: torch.Generator | None = No
 
         p = x.detach().flatten(1).contiguous()
         spikes = p.new_empty((time_steps, *p.shape))
-        arrays = (p.numpy(), key, spikes.numpy())
-        ops.share(
-            lambda start, stop: cpu_events.bernoulli_dense(*arrays, start, stop), len(p), spikes.numel()
-        )
+        threads.share(cpu_events.bernoulli_dense, (p, key, spikes), len(p), spikes.numel())
         return spikes.view(time_steps, *x.shape)
     counter = torch.arange(x.numel() * pairs, device=x.device).view(-1, pairs) + 1
     bits = _mix(key + counter * _signed(0x9E3779B97F4A7C15))
@@ -49,12 +46,8 @@ def bernoulli_spikes(x: Tensor, time_steps: int, generator: torch.Generator | No
     first = room.cumsum(0) - room
     count, indices = torch.empty_like(first), torch.empty(int(room.sum()) + 1, dtype=torch.int32)
     values = torch.empty(len(indices), dtype=x.dtype)
-    arrays = (indices.numpy(), first.numpy(), count.numpy(), values.numpy())
-    ops.share(
-        lambda start, stop: cpu_events.bernoulli(x.numpy(), often.numpy(), key, *arrays, start, stop),
-        len(x),
-        int(room.sum()),
-    )
+    arguments = (x, often, key, indices, first, count, values)
+    threads.share(cpu_events.bernoulli, arguments, len(x), int(room.sum()))
     always = often.sum(1)
     base = Spikes(
         (1, *x.shape), often.nonzero()[:, 1].int(), always.cumsum(0) - always, always, None, x.dtype

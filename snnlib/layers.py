@@ -10,6 +10,23 @@ from snnlib.kernels import pooling
 from snnlib.synapses import Spikes
 
 
+class _Repeat(torch.autograd.Function):
+    """``[*] -> [T, *]`` without a copy. Unlike that of ``expand``, its gradient adds up the steps from the
+    last to the first, as back-propagation through time does: the numbers of the recorded runs.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, steps: int) -> Tensor:
+        return x.expand(steps, *x.shape)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        total = grad[-1].clone()
+        for step in reversed(grad[:-1].unbind()):
+            total += step
+        return total, None
+
+
 class TimeBatched(nn.Sequential):
     """Stateless modules applied to all time steps at once, time folded into the batch.
 
@@ -24,8 +41,7 @@ class TimeBatched(nn.Sequential):
         if isinstance(x_seq, Spikes):
             return super().forward(x_seq).unflatten(0, (steps, batch))
         if steps > 1 and x_seq.stride(0) == 0:
-            y = super().forward(x_seq[0])
-            return y.expand(steps, *y.shape)
+            return _Repeat.apply(super().forward(x_seq[0]), steps)
         return super().forward(x_seq.flatten(0, 1)).unflatten(0, (steps, batch))
 
 

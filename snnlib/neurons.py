@@ -87,7 +87,7 @@ class FirstOrder(Neuron):
         self.decay, self.threshold, self.half_width = decay, threshold, half_width
 
     def forward(self, current_seq: Tensor, trace: bool = False):
-        constants = _constants(self.threshold, self.half_width)
+        constants = reference.constants(self.threshold, self.half_width)
         return self._run("first_order", current_seq, (self.decay,), (0.0,), constants, trace)
 
     def extra_repr(self) -> str:
@@ -136,7 +136,7 @@ class SecondOrder(Neuron):
         return self.theta_a, self.theta_b, self.theta_c, self.theta_d
 
     def forward(self, current_seq: Tensor, trace: bool = False):
-        constants = _constants(self.threshold, self.half_width)
+        constants = reference.constants(self.threshold, self.half_width)
         return self._run("second_order", current_seq, self.thetas, (0.0, self.initial_u), constants, trace)
 
     def extra_repr(self) -> str:
@@ -161,7 +161,7 @@ class LIF(Neuron):
         self.tau, self.threshold, self.v_reset = _checked_tau(tau), threshold, v_reset
 
     def forward(self, current_seq: Tensor, trace: bool = False):
-        constants = _constants(self.threshold, math.pi, self.v_reset)
+        constants = reference.constants(self.threshold, v_reset=self.v_reset)
         return self._run("lif", current_seq, (1 / self.tau,), (self.v_reset,), constants, trace)
 
     def extra_repr(self) -> str:
@@ -188,8 +188,8 @@ class PLIF(Neuron):
         return 1 / torch.sigmoid(self.a)
 
     def forward(self, current_seq: Tensor, trace: bool = False):
-        constants = _constants(self.threshold, math.pi, self.v_reset)
-        k = torch.sigmoid(self.a.to(ops.precision(current_seq)))
+        constants = reference.constants(self.threshold, v_reset=self.v_reset)
+        k = torch.sigmoid(self.a.to(reference.precision(current_seq)))
         return self._run("lif", current_seq, (k,), (self.v_reset,), constants, trace)
 
     def extra_repr(self) -> str:
@@ -228,7 +228,8 @@ class Izhikevich(Neuron):
         self.dt, self.threshold, self.half_width = dt, threshold, half_width
 
     def forward(self, current_seq: Tensor, trace: bool = False):
-        constants = _constants(self.threshold, self.half_width, self.dt, 0.04, 5.0, 140.0)
+        numbers = {"dt": self.dt, "polynomial": (0.04, 5.0, 140.0)}
+        constants = reference.constants(self.threshold, self.half_width, **numbers)
         parameters, start = (self.a, self.b, self.c, self.d), (self.c, self.b * self.c)
         return self._run("izhikevich", current_seq, parameters, start, constants, trace)
 
@@ -240,8 +241,3 @@ def _checked_tau(tau: float) -> float:
     if not tau > 1:
         raise ValueError(f"tau must be greater than 1 time step, got {tau}; Eq. 5 is only valid there.")
     return float(tau)
-
-
-def _constants(threshold: float, surrogate_width: float, *own: float) -> tuple:
-    """What the steps of ``kernels`` take besides the neuron's parameters."""
-    return (threshold, surrogate_width, reference.SATURATION, 0.0, 1.0, *own)

@@ -1,5 +1,6 @@
 """Which code, which packages and which data made a result."""
 
+import contextlib
 import functools
 import importlib.metadata
 import subprocess
@@ -64,5 +65,9 @@ def commit() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that numbers depend on most."""
-    return {name: importlib.metadata.version(name) for name in ("torch", "torchvision", "tonic", "numpy")}
+    """Versions of the packages that numbers depend on most, as far as they are installed."""
+    found = {}
+    for name in ("torch", "torchvision", "tonic", "numpy"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnlib.kernels import ops
+from snnlib.kernels import threads
 
 DENSE_ABOVE = 0.3
 """Share of active inputs above which the dense product is taken; see where it pays in 07_performance."""
@@ -42,12 +42,6 @@ class Spikes:
     dtype: torch.dtype = torch.float32
     base: Spikes | None = None
 
-    @property
-    def entries(self) -> float:
-        """Entries of the lists per input and step: without a base, the share of active inputs."""
-        own = self.count.sum().item() / max(1, torch.Size(self.shape).numel())
-        return own + (self.base.entries / self.shape[0] if self.base else 0)
-
     def dense(self) -> Tensor:
         """The same spikes as a tensor ``[T, B, N]``."""
         rows = torch.repeat_interleave(torch.arange(len(self.count)), self.count)
@@ -73,8 +67,7 @@ def listed(x: Tensor) -> Spikes | None:
         return None
     first = count.cumsum(0) - count
     indices, values = torch.empty(total, dtype=torch.int32), torch.empty(total, dtype=x.dtype)
-    arrays = (x.numpy(), first.numpy(), count.numpy(), indices.numpy(), values.numpy())
-    ops.share(lambda start, stop: cpu_events.active(*arrays, start, stop), len(x), x.numel())
+    threads.share(cpu_events.active, (x, first, count, indices, values), len(x), x.numel())
     return Spikes((1, *x.shape), indices, first, count, None if ones else values, x.dtype)
 
 
@@ -154,20 +147,18 @@ def _gather(indices, first, count, values, table, start, rows: int) -> Tensor:
     from snnlib.kernels import cpu_events
 
     out = table.new_empty((rows, table.shape[1]))
-    arrays = [
-        None if a is None else a.detach().numpy() for a in (indices, first, count, values, table, start, out)
-    ]
-    ops.share(lambda begin, end: cpu_events.gather(*arrays, begin, end), rows, len(indices) * table.shape[1])
+    arrays = (indices, first, count, values, table, start, out)
+    threads.share(cpu_events.gather, arrays, rows, len(indices) * table.shape[1])
     return out
 
 
 @event_linear.register_fake
-def _(dense, indices, first, count, values, weight, start):
+def _shape(dense, indices, first, count, values, weight, start):
     return weight.new_empty((len(first), len(weight)))
 
 
 @event_weight_grad.register_fake
-def _(grad, indices, first, count, values, inputs):
+def _weight_shape(grad, indices, first, count, values, inputs):
     return grad.new_empty((inputs, grad.shape[1]))
 
 

@@ -6,7 +6,7 @@ import math
 import re
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,173 +14,29 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnlib import files, neurons
+from snnlib import files
 from snnlib.networks import neuron_layers, recorded_spikes
+from snnlib.neurons import SecondOrder
+from snnlib.synapses import Spikes
+
+Encode = Callable[[Tensor, torch.Generator, bool], Tensor | Spikes]
+"""From samples ``[B, *]``, a generator and whether it is for training to ``[T, B, *]``."""
 
 
 def scheduler_of(schedule: str, optimiser: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
     """Learning rates of "step50", a tenth every 50 epochs (MDN, whose runs of 20 or 30 never get there), or
     "cosine64", cosine annealing over 64 epochs, never restarted (PLIF); or any other number in their place.
+    Raises ValueError for other names.
     """
-    kind, epochs = re.fullmatch("(step|cosine)([1-9][0-9]*)", schedule).groups()
+    known = re.fullmatch("(step|cosine)([1-9][0-9]*)", schedule)
+    if not known:
+        raise ValueError(
+            f"Unknown schedule {schedule!r}; use 'step50', 'cosine64' or another number of epochs."
+        )
+    kind, epochs = known.groups()
     if kind == "step":
         return torch.optim.lr_scheduler.StepLR(optimiser, int(epochs), 0.1)
     return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, int(epochs))
-
-
-def fit(
-    network: nn.Module,
-    task,
-    *,
-    seed: int,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    theta_learning_rate: float = 0.0,
-    schedule: str = "step50",
-    loss: str = "",
-    validation: float = 0.0,
-    device: str = "cpu",
-    checkpoint: Path | None = None,
-    on_epoch: Callable[[list[dict]], None] = lambda history: None,
-) -> list[dict]:
-    """Train with Adam on the squared error of the output rates (MDN, Eq. 4; PLIF, Sec. 3.7), or on another of
-    the LOSSES, and test after every epoch.
-
-    Returns one dict per epoch, with epoch 0 the untrained network: train_loss, test_accuracy,
-    validation_accuracy (None without validation), accuracies in percent, seconds, and what the neurons
-    learned (see ``observe``). With ``validation`` > 0 that share of each class of the training set is held
-    out. ``theta_learning_rate`` is eta_D for learnable theta. Each epoch draws its own random streams from
-    (seed, epoch): with a ``checkpoint`` path, which is written after every epoch, a run that was cut off
-    goes on with the numbers that it would have had.
-    """
-    network.to(device)
-    optimiser = torch.optim.Adam(parameter_groups(network, learning_rate, theta_learning_rate), fused=True)
-    scheduler = scheduler_of(schedule, optimiser)
-    train_on, held_out = split(task.train_y, validation, seed)
-    test_set = (task.test_x, task.test_y)
-    validation_set = (task.train_x[held_out], task.train_y[held_out]) if validation else None
-
-    def epoch_report(epoch: int, loss: float | None, began: float) -> dict:
-        held_accuracy = (
-            evaluate(network, task, *validation_set, seed, batch_size, device)[0] if validation_set else None
-        )
-        accuracy, rates = evaluate(network, task, *test_set, seed, batch_size, device)
-        return {
-            "epoch": epoch,
-            "train_loss": loss,
-            "test_accuracy": accuracy,
-            "validation_accuracy": held_accuracy,
-            "spike_rates": rates,
-            "seconds": time.perf_counter() - began,
-            **observe(network),
-        }
-
-    saved = load_checkpoint(checkpoint, device)
-    if saved:
-        network.load_state_dict(saved["network"])
-        optimiser.load_state_dict(saved["optimiser"])
-        scheduler.load_state_dict(saved["scheduler"])
-    history = saved["history"] if saved else [epoch_report(0, None, time.perf_counter())]
-
-    for epoch in range(len(history), epochs + 1):
-        began = time.perf_counter()
-        mean_loss = _train_epoch(
-            network, task, optimiser, LOSSES[loss], train_on, seed, epoch, batch_size, device
-        )
-        scheduler.step()
-        history.append(epoch_report(epoch, mean_loss, began))
-        if checkpoint:
-            state = {
-                "network": network.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "scheduler": scheduler.state_dict(),
-                "history": history,
-            }
-            files.write_atomically(checkpoint, lambda path, state=state: torch.save(state, path))
-        on_epoch(history)
-    return history
-
-
-@torch.no_grad()
-def evaluate(
-    network: nn.Module, task, x: Tensor, y: Tensor, seed: int, batch_size: int, device: str = "cpu"
-) -> tuple[float, list[float]]:
-    """(accuracy in percent, mean spike rate of each neuron layer per step) on samples x ``[N, *]`` with
-    targets y.
-
-    Random encodings are drawn afresh but from the same stream at every call, so that accuracies of one seed
-    compare.
-    """
-    training = network.training
-    network.eval()
-    generator = random_stream(seed, 0, "evaluate", device)
-    scores, rates = [], []
-    for batch in test_batches(task, len(y), batch_size):
-        x_seq = task.batch(x[batch].to(device), generator, train=False, listed=True)
-        with recorded_spikes(network) as spikes:
-            output = network(x_seq).mean(0)
-        scores.append(score(output, y[batch].to(device)))
-        rates.append(torch.stack([layer.mean() for layer in spikes]) * len(batch))
-    network.train(training)
-    accuracy = round(100 * torch.cat(scores).double().mean().item(), 6)
-    return accuracy, [round(rate, 6) for rate in (sum(rates) / len(y)).tolist()]
-
-
-def test_batches(task, samples: int, batch_size: int) -> tuple[Tensor, ...]:
-    """Indices of the batches in which a set is tested, the same at every call."""
-    if task.paper == "mdn" and not task.normalise_batch:
-        batch_size = max(batch_size, 100)  # faster, and nothing in these networks depends on the batch
-    # Where a batch is normalised as a whole, consecutive clips of one speaker must not form one.
-    return torch.randperm(samples, generator=random_stream(0, 0, "test order")).split(batch_size)
-
-
-def score(rates: Tensor, y: Tensor) -> Tensor:
-    """Per sample, from output rates ``[B, C]``: 1 or 0 for class labels ``[B]``, NETtalk's measure for
-    targets ``[B, C]``.
-
-    NETtalk's "accuracy" is the cosine similarity of rates and target, 0 where no rate reaches 0.05 (the
-    authors' measure, over every sample of a batch and not just its first).
-    """
-    if y.dim() == 1:
-        return (rates.argmax(-1) == y).float()
-    return functional.cosine_similarity(rates, y, dim=-1) * (rates.amax(-1) >= 0.05)
-
-
-def observe(network: nn.Module) -> dict:
-    """What the neurons have learned so far: ``tau`` per PLIF layer; ``theta_*`` of learnable 2nd-order
-    neurons, hidden and output layer pooled; for conv nets, quantiles of W / tau of the first FC layer
-    (PLIF, Fig. S1).
-    """
-    layers, seen = neuron_layers(network), {}
-    learned = [n for n in layers if isinstance(n, neurons.SecondOrder) and n.theta_a.requires_grad]
-    for name in ("theta_a", "theta_b", "theta_c", "theta_d") if learned else ():
-        pooled = torch.cat([getattr(n, name).detach().flatten() for n in learned])
-        seen[name] = [round(value, 6) for value in pooled.tolist()]
-    if any(isinstance(n, neurons.PLIF) for n in layers):
-        seen["tau"] = [n.tau.item() for n in layers]
-    if any(isinstance(n, neurons.PLIF | neurons.LIF) for n in layers):
-        seen["w_over_tau"] = _w_over_tau(network)
-    return seen
-
-
-W_OVER_TAU_QUANTILES = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
-
-
-def _w_over_tau(network: nn.Module) -> dict:
-    modules = list(network.modules())
-    first = next(i for i, m in enumerate(modules) if isinstance(m, nn.Linear))
-    tau = next(
-        float(torch.as_tensor(m.tau).detach())
-        for m in modules[first:]
-        if isinstance(m, neurons.PLIF | neurons.LIF)
-    )
-    ratio = (modules[first].weight.detach() / tau).double().cpu().numpy()
-    return {
-        "mean": float(ratio.mean()),
-        "variance": float(ratio.var()),
-        "quantiles": [float(q) for q in np.quantile(ratio, W_OVER_TAU_QUANTILES)],
-    }
 
 
 def squared_error(rates: Tensor, y: Tensor) -> Tensor:
@@ -198,33 +54,175 @@ def cross_entropy(rates: Tensor, y: Tensor, smoothing: float = 0.1) -> Tensor:
     return functional.cross_entropy(scale * rates, y, label_smoothing=smoothing)
 
 
-LOSSES = {"": squared_error, "cross-entropy": cross_entropy}
-"""The papers' loss, and one beyond them."""
+def fit(
+    network: nn.Module,
+    train: tuple[Tensor, Tensor],
+    test: tuple[Tensor, Tensor],
+    encode: Encode,
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int = 0,
+    theta_learning_rate: float = 0.0,
+    schedule: str = "step50",
+    loss: Callable[[Tensor, Tensor], Tensor] = squared_error,
+    validation: float = 0.0,
+    test_batch_size: int = 0,
+    observe: Callable[[nn.Module], dict] = lambda network: {},
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[list[dict]], None] = lambda history: None,
+) -> list[dict]:
+    """Train with Adam, by default on the squared error of the output rates (MDN, Eq. 4; PLIF, Sec. 3.7), on
+    the device on which the network lies, and test after every epoch.
+
+    ``train`` and ``test`` are samples ``[N, *]`` and targets: class labels ``[N]`` (int64), or several labels
+    a sample ``[N, classes]``. ``encode(x, generator, train)`` makes a batch of samples a sequence
+    ``[T, B, *]``, with the generator for all its randomness: ``lambda x, generator, train: direct(x, 8)``,
+    say. ``network`` returns ``[T, B, classes]``. ``theta_learning_rate`` is eta_D for learnable theta;
+    ``test_batch_size`` 0 is the batch size.
+
+    Returns one dict per epoch, with epoch 0 the untrained network: train_loss, test_accuracy,
+    validation_accuracy (None without validation), accuracies in percent, spike_rates, seconds, and what
+    ``observe`` returns. With ``validation`` > 0 that share of each class of the training set is held out.
+    Each epoch draws its own random streams from (seed, epoch): with a ``checkpoint`` path, which is written
+    after every epoch, a run that was cut off goes on with the numbers that it would have had.
+
+    Raises ValueError for samples and targets of different numbers, and for a split of several labels.
+    """
+    (x, y), device = train, device_of(network)
+    for name, (samples, targets) in (("training", train), ("test", test)):
+        if len(samples) != len(targets) or not len(targets):
+            raise ValueError(
+                f"The {name} set has {len(samples)} samples and {len(targets)} targets; give one target each."
+            )
+    optimiser = torch.optim.Adam(parameter_groups(network, learning_rate, theta_learning_rate), fused=True)
+    train_on, held_out = split(y, validation, seed)
+
+    def train_epoch(epoch: int) -> list[float]:
+        network.train()
+        order = torch.randperm(len(train_on), generator=random_stream(seed, epoch, "order"))
+        generator = random_stream(seed, epoch, "encode", device)
+        torch.manual_seed(stream_seed(seed, epoch, "dropout"))
+        total = 0.0
+        for batch in train_on[order].split(batch_size):
+            x_seq = encode(x[batch].to(device), generator, True)
+            value = loss(network(x_seq).mean(0), y[batch].to(device))
+            optimiser.zero_grad()
+            value.backward()
+            optimiser.step()
+            total += value.item() * len(batch)
+        return [total / len(train_on)]
+
+    def tested() -> list[dict]:
+        size = test_batch_size or batch_size
+        held = evaluate(network, x[held_out], y[held_out], encode, size, seed)[0] if validation else None
+        accuracy, rates = evaluate(network, *test, encode, size, seed)
+        return [{"test_accuracy": accuracy, "validation_accuracy": held, "spike_rates": rates}]
+
+    parts = {"network": network, "optimiser": optimiser, "scheduler": scheduler_of(schedule, optimiser)}
+    (history,) = each_epoch(
+        epochs, parts, [network], train_epoch, tested, observe, checkpoint, lambda all_: on_epoch(all_[0])
+    )
+    return history
 
 
-def _train_epoch(
-    network, task, optimiser, loss_of, train_on: Tensor, seed: int, epoch: int, batch_size: int, device: str
-) -> float:
-    network.train()
-    order = torch.randperm(len(train_on), generator=random_stream(seed, epoch, "order"))
-    generator = random_stream(seed, epoch, "encode", device)
-    torch.manual_seed(stream_seed(seed, epoch, "dropout"))
-    total = 0.0
-    for batch in train_on[order].split(batch_size):
-        x_seq = task.batch(task.train_x[batch].to(device), generator, train=True, listed=True)
-        loss = loss_of(network(x_seq).mean(0), task.train_y[batch].to(device))
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        total += loss.item() * len(batch)
-    return total / len(train_on)
+def each_epoch(
+    epochs: int,
+    parts: dict,
+    networks: Sequence[nn.Module],
+    train_epoch: Callable[[int], list[float]],
+    tested: Callable[[], list[dict]],
+    observe: Callable[[nn.Module], dict],
+    checkpoint: Path | None,
+    on_epoch: Callable[[list[list[dict]]], None],
+) -> list[list[dict]]:
+    """The loop of ``fit`` and of an ensemble: a history for each of the ``networks`` that learn side by side.
+
+    ``parts``: "network", "optimiser" and "scheduler", which the checkpoint holds beside the histories;
+    ``train_epoch(epoch)`` returns the mean losses, ``tested()`` the results of tests, one per network.
+    """
+
+    def report(epoch: int, losses: Sequence, began: float) -> list[dict]:
+        results = tested()
+        seconds = (time.perf_counter() - began) / len(networks)
+        return [
+            {"epoch": epoch, "train_loss": loss, **result, "seconds": seconds, **observe(network)}
+            for network, loss, result in zip(networks, losses, results, strict=True)
+        ]
+
+    saved = load_checkpoint(checkpoint, device_of(parts["network"]))
+    if saved:
+        for name, part in parts.items():
+            part.load_state_dict(saved[name])
+        histories = saved["histories"]
+    else:
+        histories = [[first] for first in report(0, [None] * len(networks), time.perf_counter())]
+    for epoch in range(len(histories[0]), epochs + 1):
+        began = time.perf_counter()
+        losses = train_epoch(epoch)
+        parts["scheduler"].step()
+        for history, latest in zip(histories, report(epoch, losses, began), strict=True):
+            history.append(latest)
+        if checkpoint:
+            state = {name: part.state_dict() for name, part in parts.items()} | {"histories": histories}
+            files.write_atomically(checkpoint, lambda path, state=state: torch.save(state, path))
+        on_epoch(histories)
+    return histories
+
+
+@torch.no_grad()
+def evaluate(
+    network: nn.Module, x: Tensor, y: Tensor, encode: Encode, batch_size: int, seed: int = 0
+) -> tuple[float, list[float]]:
+    """(accuracy in percent, mean spike rate of each neuron layer per step) on samples x ``[N, *]`` with
+    targets y, as in ``fit``.
+
+    Random encodings are drawn afresh but from the same stream at every call, so that accuracies of one seed
+    compare.
+    """
+    training, device = network.training, device_of(network)
+    network.eval()
+    generator = random_stream(seed, 0, "evaluate", device)
+    scores, rates = [], []
+    for batch in test_batches(len(y), batch_size):
+        x_seq = encode(x[batch].to(device), generator, False)
+        with recorded_spikes(network) as spikes:
+            output = network(x_seq).mean(0)
+        scores.append(score(output, y[batch].to(device)))
+        rates.append(torch.stack([layer.mean() for layer in spikes]) * len(batch))
+    network.train(training)
+    accuracy = round(100 * torch.cat(scores).double().mean().item(), 6)
+    return accuracy, [round(rate, 6) for rate in (sum(rates) / len(y)).tolist()]
+
+
+def test_batches(samples: int, batch_size: int) -> tuple[Tensor, ...]:
+    """Indices of the batches in which a set is tested, the same at every call, and in no order that a set may
+    have: where a batch is normalised as a whole, consecutive clips of one speaker must not form one.
+    """
+    return torch.randperm(samples, generator=random_stream(0, 0, "test order")).split(batch_size)
+
+
+def device_of(network: nn.Module) -> str:
+    """The device of the network's parameters."""
+    return str(next(network.parameters()).device)
+
+
+def score(rates: Tensor, y: Tensor) -> Tensor:
+    """Per sample, from output rates ``[B, C]``: 1 or 0 for class labels ``[B]``, NETtalk's measure for
+    targets ``[B, C]``.
+
+    NETtalk's "accuracy" is the cosine similarity of rates and target, 0 where no rate reaches 0.05 (the
+    authors' measure, over every sample of a batch and not just its first).
+    """
+    if y.dim() == 1:
+        return (rates.argmax(-1) == y).float()
+    return functional.cosine_similarity(rates, y, dim=-1) * (rates.amax(-1) >= 0.05)
 
 
 def parameter_groups(network: nn.Module, learning_rate: float, theta_learning_rate: float) -> list[dict]:
     """Adam's groups: weights, and theta with its own learning rate eta_D."""
-    thetas = {
-        id(p) for n in neuron_layers(network) if isinstance(n, neurons.SecondOrder) for p in n.parameters()
-    }
+    thetas = {id(p) for n in neuron_layers(network) if isinstance(n, SecondOrder) for p in n.parameters()}
     trained = [p for p in network.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if id(p) not in thetas], "lr": learning_rate},
@@ -275,8 +273,9 @@ def load_checkpoint(checkpoint: Path | None, device: str) -> dict | None:
     if checkpoint is None or not checkpoint.exists():
         return None
     try:
-        return torch.load(checkpoint, map_location=device, weights_only=True)
-    except Exception as problem:  # torch raises whatever the broken bytes lead to
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        return {name: saved[name] for name in ("network", "optimiser", "scheduler", "histories")}
+    except Exception as problem:  # torch raises whatever broken bytes lead to; KeyError: another version's
         reason = f"{type(problem).__name__} {problem}".strip()
         warnings.warn(f"{checkpoint.name} cannot be read ({reason}); its run starts afresh.", stacklevel=2)
         return None

@@ -23,7 +23,8 @@ def lacking(root: Path) -> str:
     except ImportError:
         return "packaging is missing"
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    for wanted in map(Requirement, project["dependencies"] + project["optional-dependencies"]["dev"]):
+    extras = project["optional-dependencies"]
+    for wanted in map(Requirement, project["dependencies"] + extras["companion"] + extras["dev"]):
         try:
             version = metadata.version(wanted.name)
         except metadata.PackageNotFoundError:

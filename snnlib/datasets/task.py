@@ -54,6 +54,16 @@ class Task:
             if value not in allowed:
                 raise ValueError(f"task {self.name}: {value!r} is not one of {', '.join(allowed)}")
 
+    def encode(self, x: Tensor, generator: torch.Generator, train: bool) -> Tensor | synapses.Spikes:
+        """``batch``, as ``training.fit`` asks for it: sparse spikes as lists."""
+        return self.batch(x, generator, train, listed=True)
+
+    def test_batch_size(self, batch_size: int) -> int:
+        """In what batches runs with this batch size are tested: at least 100 for MDN's networks, in which
+        nothing depends on the batch unless it is normalised as a whole.
+        """
+        return max(batch_size, 100) if self.paper == "mdn" and not self.normalise_batch else batch_size
+
     def batch(
         self, x: Tensor, generator: torch.Generator, train: bool, listed: bool = False
     ) -> Tensor | synapses.Spikes:

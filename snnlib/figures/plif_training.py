@@ -17,7 +17,6 @@ from matplotlib.lines import Line2D
 from snnlib.figures import style
 from snnlib.figures.style import INK, VARIANT_COLOURS
 from snnlib.results import tables
-from snnlib.training import W_OVER_TAU_QUANTILES
 
 style.use()
 AVERAGE_OVER = 64  # epochs of the moving average in the paper's Fig. 6
@@ -164,10 +163,10 @@ def plif_figS1(records: Iterable[dict]) -> plt.Figure:
 def _bands(axis, points: list[dict]) -> None:
     epochs = [point["epoch"] for point in points]
     quantiles = np.array([point["quantiles"] for point in points])  # [epochs, quantiles]
-    middle = len(W_OVER_TAU_QUANTILES) // 2
+    middle = len(tables.W_OVER_TAU_QUANTILES) // 2
     for i in range(1, middle):
         low, high = quantiles[:, i], quantiles[:, -1 - i]
-        label = f"{100 * W_OVER_TAU_QUANTILES[i]:g} to {100 * W_OVER_TAU_QUANTILES[-1 - i]:g} %"
+        label = f"{100 * tables.W_OVER_TAU_QUANTILES[i]:g} to {100 * tables.W_OVER_TAU_QUANTILES[-1 - i]:g} %"
         axis.fill_between(epochs, low, high, color="#0072B2", alpha=0.18 + 0.1 * i, lw=0, label=label)
     axis.plot(epochs, quantiles[:, middle], color=INK, lw=1.2, label="median")
 

@@ -63,6 +63,7 @@ def _compiled(scope: dict, name: str):
 
 
 _scope = {"tl": tl, "select": _select, "__name__": steps.__name__}
+_scope |= {name: tl.constexpr(index) for name, index in vars(steps).items() if name.isupper()}
 for _name in ("saturate", "pass_inside", "window", "arctan"):
     _compiled(_scope, _name)
 STEPS = {kind: (_compiled(_scope, kind), _compiled(_scope, f"{kind}_adjoint")) for kind in reference.STEPS}
@@ -97,7 +98,7 @@ def _start(
 ):  # fmt: skip
     """Constants, parameters and initial state, as the steps want them."""
     c, p = (), ()
-    for i in tl.static_range(9):
+    for i in tl.static_range(len(C)):
         c = c + (tl.full((), C[i], DTYPE),)
     for i in tl.static_range(6):
         at = parameters + (i * members + member) * width
@@ -184,7 +185,7 @@ def _backward(
         tl.debug_barrier()  # threads may read back what others wrote
 
     gv = tl.zeros([BLOCK], DTYPE)
-    gu, total, g0, g1, g2, g3 = gv, gv, gv, gv, gv, gv
+    gu, g0, g1, g2, g3 = gv, gv, gv, gv, gv
     for back in range(SEGMENTS):
         segment = SEGMENTS - 1 - back
         first = segment * SEGMENT
@@ -205,18 +206,13 @@ def _backward(
                 g, gv, gu, d0, d1, d2, d3 = ADJOINT(
                     rows[i].to(DTYPE) * unity, states[i][0] * unity, states[i][1] * unity, p, c, gs, gv, gu
                 )
-                if STILL:
-                    total += g
-                else:
-                    _write(gx, g, first + i, T, CUT, members, member, lanes, lane)
+                _write(gx, g, first + i, T, CUT, members, member, lanes, lane)
                 if LEARNED > 0:
                     g0 += d0
                 if LEARNED > 1:
                     g1 += d1
                     g2 += d2
                     g3 += d3
-    if STILL:
-        _write(gx, total, 0, 1, False, members, member, lanes, lane)
     sums = (g0, g1, g2, g3)
     for i in tl.static_range(LEARNED):
         if SHARED:
@@ -250,14 +246,14 @@ def backward(
     """``snnlib::neuron_backward`` (``ops.py``). Sums over neurons keep an order: they repeat to the bit."""
     steps, members, lanes = grad.shape
     width = parameters.shape[2]
-    gx = torch.empty_like(current)
+    gx = torch.empty_like(grad, dtype=current.dtype)
     if not grad.numel():
         return gx.zero_(), torch.zeros_like(parameters) if learn else parameters.new_empty(0)
     states, learned = reference.STEPS[kind][1], reference.LEARNED[kind] if learn else 0
     segment = steps if steps <= WHOLE else SEGMENT
     kept = segment * (1 + states) * max(1, current.element_size() // 4)
     common, grid = _common(current, parameters, constants, steps, segment, _width(current, REGISTERS // kept))
-    dtype = _precision(current)
+    dtype = reference.precision(current)
     segments = -(-steps // segment) if steps > segment else 0
     checkpoints = current.new_empty((segments * states, members, lanes), dtype=dtype)
     gp = current.new_empty((learned, members, grid[0] if width == 1 else lanes), dtype=dtype)
@@ -275,10 +271,6 @@ def backward(
     return gx, total
 
 
-def _precision(current: Tensor) -> torch.dtype:
-    return torch.float64 if current.dtype == torch.float64 else torch.float32
-
-
 def _width(current: Tensor, limit: int = VECTOR_BYTES) -> int:
     """Neurons of a thread: what one load can carry, fewer where registers (``limit``) or programs lack."""
     size = current.element_size()
@@ -293,7 +285,7 @@ def _common(current, parameters, constants, steps, segment, width) -> tuple[dict
     rows, members, lanes = current.shape
     named = {"members": members, "lanes": lanes, "width": parameters.shape[2]}
     named |= {"T": steps, "SEGMENT": segment, "AHEAD": AHEAD}
-    named["C"] = tuple(map(float, (*constants, *[0.0] * (9 - len(constants)))))
-    named["DTYPE"] = tl.float64 if _precision(current) == torch.float64 else tl.float32
+    named["C"] = tuple(map(float, constants))
+    named["DTYPE"] = tl.float64 if reference.precision(current) == torch.float64 else tl.float32
     named |= {"STILL": rows < steps, "SHARED": parameters.shape[2] == 1, "BLOCK": THREADS * width}
     return named | OPTIONS, (-(-lanes // named["BLOCK"]), members)

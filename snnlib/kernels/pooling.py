@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from snnlib.kernels import ops
+from snnlib.kernels import ops, threads
 
 
 def max_pool(x: Tensor, size: int, stride: int) -> Tensor:
@@ -20,10 +20,10 @@ def max_pool(x: Tensor, size: int, stride: int) -> Tensor:
 def _max_pool(x: Tensor, size: int) -> Tensor:
     from snnlib.kernels import cpu_pooling
 
-    x = x.detach().contiguous()
+    x = x.contiguous()
     out = x.new_empty((*x.shape[:-2], x.shape[-2] // size, x.shape[-1] // size))
-    maps, pooled = x.flatten(0, -3).numpy(), out.flatten(0, -3).numpy()
-    ops.share(lambda *part: cpu_pooling.max_pool(maps, pooled, size, *part), len(maps), x.numel())
+    maps, pooled = x.flatten(0, -3), out.flatten(0, -3)
+    threads.share(cpu_pooling.max_pool, (maps, pooled, size), len(maps), x.numel())
     return out
 
 
@@ -32,18 +32,18 @@ def _max_pool_backward(grad: Tensor, x: Tensor, size: int) -> Tensor:
     from snnlib.kernels import cpu_pooling
 
     gx = torch.empty_like(x, memory_format=torch.contiguous_format)
-    arrays = [t.detach().contiguous().flatten(0, -3).numpy() for t in (x, grad, gx)]
-    ops.share(lambda *part: cpu_pooling.max_pool_backward(*arrays, size, *part), len(arrays[0]), x.numel())
+    maps = [t.contiguous().flatten(0, -3) for t in (x, grad, gx)]
+    threads.share(cpu_pooling.max_pool_backward, (*maps, size), len(maps[0]), x.numel())
     return gx
 
 
 @_max_pool.register_fake
-def _(x, size):
+def _shape(x, size):
     return x.new_empty((*x.shape[:-2], x.shape[-2] // size, x.shape[-1] // size))
 
 
 @_max_pool_backward.register_fake
-def _(grad, x, size):
+def _backward_shape(grad, x, size):
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 

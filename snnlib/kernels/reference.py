@@ -8,15 +8,32 @@ the classes of ``snnlib.neurons``. Everything broadcasts, so parameters may be s
 or vectors (one per neuron); float64 works.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from snnlib.kernels.steps import CONSTANT, DT, LINEAR, QUADRATIC, THRESHOLD, V_RESET, WIDTH
 from snnlib.surrogate import arctan, window
 
 SATURATION = 1e18
 """V and U stay within +- this: their squares are still finite in float32, so no finite input makes a NaN."""
+
+
+def constants(
+    threshold: float,
+    width: float = math.pi,
+    v_reset: float = 0.0,
+    dt: float = 1.0,
+    polynomial: tuple[float, float, float] = (0.0, 0.0, 0.0),
+) -> tuple[float, ...]:
+    """What a step takes besides the neuron's parameters, in the order of the names in ``steps``: ``width`` of
+    the surrogate (half-width of the window; pi for arctan), and of Izhikevich's neuron the time step and the
+    coefficients of V^2, V and 1.
+    """
+    return (threshold, width, SATURATION, 0.0, 1.0, v_reset, dt, *polynomial)
+
 
 State = tuple[Tensor, ...]
 
@@ -30,25 +47,23 @@ def run(
     trace: bool = False,
 ):
     """Spikes of neurons of one ``kind`` (see STEPS), with the arguments of ``kernels.ops.run``; with
-    ``trace`` also the list of traced variables.
+    ``trace`` also the list of traced variables, each ``[T, B, *]``.
     """
     step, states = STEPS[kind]
-    start = tuple(value + torch.zeros_like(current_seq[0]) for value in initial[:states])
-    spikes, traces = unroll(step, current_seq, start, (parameters, constants), trace)
-    return (spikes, traces) if trace else spikes
-
-
-def unroll(step: Callable, current_seq: Tensor, state: State, parameters: tuple, trace: bool):
-    """Run ``step`` over time: spikes ``[T, B, *]`` and, if ``trace``, the list of traced variables, each
-    ``[T, B, *]``.
-    """
+    state = tuple(value + torch.zeros_like(current_seq[0]) for value in initial[:states])
     spikes, traces = [], []
     for current in current_seq:
-        spike, seen, state = step(current, state, *parameters)
+        spike, seen, state = step(current, state, parameters, constants)
         spikes.append(spike)
         if trace:
             traces.append(seen)
-    return torch.stack(spikes), [torch.stack(values) for values in zip(*traces, strict=True)]
+    spikes = torch.stack(spikes)
+    return (spikes, [torch.stack(values) for values in zip(*traces, strict=True)]) if trace else spikes
+
+
+def precision(current: Tensor) -> torch.dtype:
+    """In which the compiled kernels compute: the current's own, at least float32."""
+    return torch.float32 if current.dtype.itemsize < 4 else current.dtype
 
 
 def saturate(x: Tensor) -> Tensor:
@@ -56,37 +71,35 @@ def saturate(x: Tensor) -> Tensor:
 
 
 def first_order_step(current: Tensor, state: State, parameters, constants):
-    (v,), (decay, *_), (threshold, half_width, *_) = state, parameters, constants
+    (v,), (decay, *_) = state, parameters
     v = saturate(decay * v + current)
-    s = window(v - threshold, half_width)
+    s = window(v - constants[THRESHOLD], constants[WIDTH])
     return s, (v,), (v * (1 - s),)
 
 
 def second_order_step(current: Tensor, state: State, parameters, constants):
-    (v, u), (threshold, half_width, *_) = state, constants
-    theta_a, theta_b, theta_c, theta_d = parameters
+    (v, u), (theta_a, theta_b, theta_c, theta_d) = state, parameters
     dv = v * v - v - u + current
     du = theta_a * (theta_b * v - u)
     v, u = saturate(v + dv), saturate(u + du)
-    s = window(v - threshold, half_width)
+    s = window(v - constants[THRESHOLD], constants[WIDTH])
     return s, (v, u), (v * (1 - s) + theta_c * s, u + theta_d * s)
 
 
 def lif_step(current: Tensor, state: State, parameters, constants):
-    (v,), (k, *_), (threshold, *_), v_reset = state, parameters, constants, constants[5]
+    (v,), (k, *_), v_reset = state, parameters, constants[V_RESET]
     h = saturate(v + k * (current - (v - v_reset)))
-    s = arctan(h - threshold)
+    s = arctan(h - constants[THRESHOLD])
     fired = s.detach()
     return s, (h,), (h * (1 - fired) + v_reset * fired,)
 
 
 def izhikevich_step(current: Tensor, state: State, parameters, constants):
-    (v, u), (a, b, c, d), (threshold, half_width, *_) = state, parameters, constants
-    dt, quadratic, linear, constant = constants[5:9]
-    dv = dt * (quadratic * v * v + linear * v + constant - u + current)
+    (v, u), (a, b, c, d), dt = state, parameters, constants[DT]
+    dv = dt * (constants[QUADRATIC] * v * v + constants[LINEAR] * v + constants[CONSTANT] - u + current)
     du = dt * (a * (b * v - u))
     v, u = saturate(v + dv), saturate(u + du)
-    s = window(v - threshold, half_width)
+    s = window(v - constants[THRESHOLD], constants[WIDTH])
     return s, (v, u), (v * (1 - s) + c * s, u + d * s)
 
 

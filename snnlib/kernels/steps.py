@@ -5,14 +5,14 @@ They restate ``reference.py`` in the same order of operations, so that spikes ag
 adjoints are written by hand and tested against autograd through the reference.
 
 ``charge(x, v, u, p, c) -> (fired, v, u)`` takes the input current, the state after the last step's reset,
-the neuron's own parameters ``p`` and the layer's constants ``c``; ``adjoint(x, v, u, p, c, gs, gv, gu)``
-takes the same and the gradients of spike and next state, and returns the gradients of x, v, u and of the
-four ``p``. One signature serves all: a neuron with a single state passes ``u`` through, unused parameters
-are 0.
-
-c: threshold, surrogate width (half-width of the window; pi for arctan), saturation, 0, 1, then the neuron's
-own.
+the neuron's own parameters ``p`` and the layer's constants ``c`` (``reference.constants``, all in the
+precision of the arithmetic, which literals would leave); ``adjoint(x, v, u, p, c, gs, gv, gu)`` takes the
+same and the gradients of spike and next state, and returns the gradients of x, v, u and of the four ``p``.
+One signature serves all: a neuron with a single state passes ``u`` through, unused parameters are 0.
 """
+
+# Where each constant stands in c.
+THRESHOLD, WIDTH, LIMIT, ZERO, ONE, V_RESET, DT, QUADRATIC, LINEAR, CONSTANT = range(10)
 
 
 def select(condition, a, b):
@@ -40,13 +40,13 @@ def arctan(g, x, pi, one):
 
 
 def first_order(x, v, u, p, c):
-    h = saturate(p[0] * v + x, c[2])
-    fired = h - c[0] > c[3]
-    return fired, select(fired, c[3], h), u
+    h = saturate(p[0] * v + x, c[LIMIT])
+    fired = h - c[THRESHOLD] > c[ZERO]
+    return fired, select(fired, c[ZERO], h), u
 
 
 def first_order_adjoint(x, v, u, p, c, gs, gv, gu):
-    threshold, half_width, limit, zero = c[0], c[1], c[2], c[3]
+    threshold, half_width, limit, zero = c[THRESHOLD], c[WIDTH], c[LIMIT], c[ZERO]
     decay = p[0]
     raw = decay * v + x
     h = saturate(raw, limit)
@@ -58,14 +58,14 @@ def first_order_adjoint(x, v, u, p, c, gs, gv, gu):
 
 def second_order(x, v, u, p, c):
     theta_a, theta_b, theta_c, theta_d = p[0], p[1], p[2], p[3]
-    h = saturate(v + (v * v - v - u + x), c[2])
-    w = saturate(u + theta_a * (theta_b * v - u), c[2])
-    fired = h - c[0] > c[3]
+    h = saturate(v + (v * v - v - u + x), c[LIMIT])
+    w = saturate(u + theta_a * (theta_b * v - u), c[LIMIT])
+    fired = h - c[THRESHOLD] > c[ZERO]
     return fired, select(fired, theta_c, h), select(fired, w + theta_d, w)
 
 
 def second_order_adjoint(x, v, u, p, c, gs, gv, gu):
-    threshold, half_width, limit, zero, one = c[0], c[1], c[2], c[3], c[4]
+    threshold, half_width, limit, zero, one = c[THRESHOLD], c[WIDTH], c[LIMIT], c[ZERO], c[ONE]
     theta_a, theta_b, theta_c, theta_d = p[0], p[1], p[2], p[3]
     raw_v = v + (v * v - v - u + x)
     raw_u = u + theta_a * (theta_b * v - u)
@@ -86,16 +86,16 @@ def second_order_adjoint(x, v, u, p, c, gs, gv, gu):
 
 
 def lif(x, v, u, p, c):
-    v_reset = c[5]
-    h = saturate(v + p[0] * (x - (v - v_reset)), c[2])
-    fired = h - c[0] >= c[3]
+    v_reset = c[V_RESET]
+    h = saturate(v + p[0] * (x - (v - v_reset)), c[LIMIT])
+    fired = h - c[THRESHOLD] >= c[ZERO]
     return fired, select(fired, v_reset, h), u
 
 
 def lif_adjoint(x, v, u, p, c, gs, gv, gu):
-    threshold, pi, limit, zero, one, v_reset = c[0], c[1], c[2], c[3], c[4], c[5]
+    threshold, pi, limit, zero, one = c[THRESHOLD], c[WIDTH], c[LIMIT], c[ZERO], c[ONE]
     k = p[0]
-    drive = x - (v - v_reset)
+    drive = x - (v - c[V_RESET])
     raw = v + k * drive
     h = saturate(raw, limit)
     fired = h - threshold >= zero
@@ -106,16 +106,16 @@ def lif_adjoint(x, v, u, p, c, gs, gv, gu):
 
 def izhikevich(x, v, u, p, c):
     a, b, reset_v, jump_u = p[0], p[1], p[2], p[3]
-    dt, quadratic, linear, constant = c[5], c[6], c[7], c[8]
-    h = saturate(v + dt * (quadratic * v * v + linear * v + constant - u + x), c[2])
-    w = saturate(u + dt * (a * (b * v - u)), c[2])
-    fired = h - c[0] > c[3]
+    dt, quadratic, linear, constant = c[DT], c[QUADRATIC], c[LINEAR], c[CONSTANT]
+    h = saturate(v + dt * (quadratic * v * v + linear * v + constant - u + x), c[LIMIT])
+    w = saturate(u + dt * (a * (b * v - u)), c[LIMIT])
+    fired = h - c[THRESHOLD] > c[ZERO]
     return fired, select(fired, reset_v, h), select(fired, w + jump_u, w)
 
 
 def izhikevich_adjoint(x, v, u, p, c, gs, gv, gu):
-    threshold, half_width, limit, zero = c[0], c[1], c[2], c[3]
-    dt, quadratic, linear, constant = c[5], c[6], c[7], c[8]
+    threshold, half_width, limit, zero = c[THRESHOLD], c[WIDTH], c[LIMIT], c[ZERO]
+    dt, quadratic, linear, constant = c[DT], c[QUADRATIC], c[LINEAR], c[CONSTANT]
     a, b, reset_v, jump_u = p[0], p[1], p[2], p[3]
     raw_v = v + dt * (quadratic * v * v + linear * v + constant - u + x)
     raw_u = u + dt * (a * (b * v - u))

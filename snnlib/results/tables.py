@@ -16,6 +16,8 @@ from snnlib.provenance import Passport
 from snnlib.results import statistics
 
 NOT_RUN = "not run"
+W_OVER_TAU_QUANTILES = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
+"""What the ``quantiles`` of a record's w_over_tau are (PLIF, Fig. S1)."""
 
 
 def compare(

@@ -34,7 +34,7 @@ class Run:
     (2nd-order, theta learned per neuron), "mixed" (2nd-order, two fixed kinds in turn, ``theta`` their eight
     values) or any other name, whose fixed ``theta`` says what it is. ``data`` is what ``datasets.identify``
     said: a run on a stand-in is another run than the same one on the data set. ``loss`` and ``augmentation``
-    are the papers' where empty, else what goes beyond them (``training.LOSSES``, ``datasets.task``).
+    are the papers' where empty, else what goes beyond them (``jobs.LOSSES``, ``datasets.task``).
     """
 
     paper: str

@@ -6,7 +6,6 @@ product and one neuron call serve all members; on a GPU a whole column of a tabl
 single runs of this size would leave most of the device idle.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnlib import files, neurons, training
-from snnlib.kernels import graphs
+from snnlib import neurons, training
 from snnlib.networks import neuron_layers, recorded_spikes
+from snnlib.runs import graphs
 
 
 class Linear(nn.Module):
@@ -108,7 +107,7 @@ class Ensemble(nn.Sequential):
         if len({tuple(p.shape for p in m.parameters() if p.dim() == 2) for m in members}) != 1:
             raise ValueError("Members of an ensemble must have layers of equal size.")
         for same in zip(*members, strict=True):
-            if hasattr(same[0], "traced"):
+            if isinstance(same[0], neurons.Neuron):
                 layers.append(Neurons(same))
             else:
                 layers += [Linear([synapse[0] for synapse in same]), *same[0][1:]]
@@ -123,7 +122,7 @@ class Ensemble(nn.Sequential):
 
 
 def _parts(layer: nn.Module) -> list[nn.Module]:
-    return [layer] if hasattr(layer, "traced") else list(layer)
+    return [layer] if isinstance(layer, neurons.Neuron) else list(layer)
 
 
 def fit(
@@ -136,59 +135,37 @@ def fit(
     learning_rate: float,
     theta_learning_rate: float = 0.0,
     schedule: str = "step50",
-    device: str = "cpu",
+    test_batch_size: int = 0,
+    observe: Callable[[nn.Module], dict] = lambda network: {},
     checkpoint: Path | None = None,
     on_epoch: Callable[[list[list[dict]]], None] = lambda histories: None,
 ) -> list[list[dict]]:
-    """``training.fit`` for several networks at once: one history per member, ``seconds`` divided by their
-    number.
+    """``training.fit`` for several networks at once, on the device of the first: one history per member,
+    ``seconds`` divided by their number.
     """
+    device = training.device_of(members[0])
     together = Ensemble(members).to(device)
     groups = training.parameter_groups(together, learning_rate, theta_learning_rate)
-    if device == "cuda":  # a recorded step reads its learning rate from the device
+    on_gpu = device.startswith("cuda")
+    if on_gpu:  # a recorded step reads its learning rate from the device
         groups = [group | {"lr": torch.tensor(group["lr"], device=device)} for group in groups]
-    optimiser = torch.optim.Adam(groups, fused=True, capturable=device == "cuda")
+    optimiser = torch.optim.Adam(groups, fused=True, capturable=on_gpu)
     scheduler = training.scheduler_of(schedule, optimiser)
     task_x, task_y = task.train_x.to(device), task.train_y.to(device)
     step = Step(together, optimiser)
 
-    def report(epoch: int, losses: list, began: float) -> list[dict]:
-        tested = evaluate(together, task, seeds, batch_size, device)
+    def train_epoch(epoch: int) -> list[float]:
+        return _train_epoch(step, task, task_x, task_y, seeds, epoch, batch_size, device)
+
+    def tested() -> list[dict]:
         together.unstack(members)
-        share = (time.perf_counter() - began) / len(seeds)
-        return [
-            {
-                "epoch": epoch,
-                "train_loss": loss,
-                "test_accuracy": accuracy,
-                "validation_accuracy": None,
-                "spike_rates": rates,
-                "seconds": share,
-                **training.observe(member),
-            }
-            for member, loss, (accuracy, rates) in zip(members, losses, tested, strict=True)
-        ]
+        return evaluate(together, task, seeds, test_batch_size or batch_size, device)
 
     parts = {"network": together, "optimiser": optimiser, "scheduler": scheduler}
-    saved = training.load_checkpoint(checkpoint, device)
-    if saved:
-        for name, part in parts.items():
-            part.load_state_dict(saved[name])
-        together.unstack(members)
-        histories = saved["histories"]
-    else:
-        histories = [[h] for h in report(0, [None] * len(seeds), time.perf_counter())]
-
-    for epoch in range(len(histories[0]), epochs + 1):
-        began = time.perf_counter()
-        losses = _train_epoch(step, task, task_x, task_y, seeds, epoch, batch_size, device)
-        scheduler.step()
-        for history, h in zip(histories, report(epoch, losses, began), strict=True):
-            history.append(h)
-        if checkpoint:
-            state = {name: part.state_dict() for name, part in parts.items()} | {"histories": histories}
-            files.write_atomically(checkpoint, lambda path, state=state: torch.save(state, path))
-        on_epoch(histories)
+    histories = training.each_epoch(
+        epochs, parts, members, train_epoch, tested, observe, checkpoint, on_epoch
+    )
+    together.unstack(members)  # of a run that was cut off after its last epoch
     return histories
 
 
@@ -231,14 +208,12 @@ def _train_epoch(step, task, x, y, seeds, epoch, batch_size, device) -> list[flo
 
 
 @torch.no_grad()
-def evaluate(
-    together: Ensemble, task, seeds: Sequence[int], batch_size: int, device: str
-) -> list[tuple[float, list[float]]]:
-    """``training.evaluate`` on the test set, for each member."""
+def evaluate(together: Ensemble, task, seeds: Sequence[int], batch_size: int, device: str) -> list[dict]:
+    """``training.evaluate`` on the test set, for each member, as an epoch's report has it."""
     x, y = task.test_x.to(device), task.test_y.to(device)
     encoders = [training.random_stream(seed, 0, "evaluate", device) for seed in seeds]
     scores, rates = [], []
-    for batch in training.test_batches(task, len(y), batch_size):
+    for batch in training.test_batches(len(y), batch_size):
         x_seq = _stacked(task, [x[batch]] * len(seeds), encoders, train=False)
         with recorded_spikes(together) as spikes:
             output = together(x_seq).mean(0)
@@ -247,7 +222,11 @@ def evaluate(
     accuracies = (100 * torch.cat(scores, 1).double().mean(1)).tolist()
     mean_rates = (sum(rates) / len(y)).tolist()
     return [
-        (round(accuracy, 6), [round(rate, 6) for rate in layers])
+        {
+            "test_accuracy": round(accuracy, 6),
+            "validation_accuracy": None,
+            "spike_rates": [round(rate, 6) for rate in layers],
+        }
         for accuracy, layers in zip(accuracies, mean_rates, strict=True)
     ]
 

@@ -6,7 +6,6 @@ until then a checkpoint lets a run that was cut off go on.
 
 import functools
 import hashlib
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +15,11 @@ from torch import nn
 
 from snnlib import datasets, files, networks, neurons, training
 from snnlib.kernels import memory
-from snnlib.provenance import commit, versions
-from snnlib.runs import ensemble
+from snnlib.runs import ensemble, records
 from snnlib.runs.config import Run
+
+LOSSES = {"": training.squared_error, "cross-entropy": training.cross_entropy}
+"""The papers' loss, and one beyond them."""
 
 
 def columns(runs: Sequence[Run]) -> list[list[Run]]:
@@ -36,66 +37,55 @@ def columns(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def train_one(r: Run, store: Path) -> dict:
-    """Train one run, from its checkpoint if there is one, and write its record to ``store``; returns the
-    record.
-    """
-    device, task = _prepare(), task_of(r)
-    network = build(r)
-    partial, checkpoint = store / f"{r.hash}.partial.json", store / f"{r.hash}.ckpt"
-    history = training.fit(
-        network,
-        task,
-        seed=r.seed,
-        epochs=r.epochs,
-        batch_size=r.batch_size,
-        learning_rate=r.learning_rate,
-        theta_learning_rate=r.theta_learning_rate,
-        schedule=r.schedule,
-        loss=r.loss,
-        validation=r.validation,
-        device=device,
-        checkpoint=checkpoint,
-        on_epoch=lambda history: files.write_json(partial, [h["epoch"] for h in history]),
-    )
-    record = _finish(r, task, network, history, device, store)
-    for left_over in (partial, checkpoint):
-        left_over.unlink(missing_ok=True)
-    return record
+    """Train one run and write its record to ``store``; returns the record."""
+    return train_together([r], store)[0]
 
 
 def train_together(runs: Sequence[Run], store: Path) -> list[dict]:
-    """Train the runs of one of the ``columns`` as one batched network; otherwise as ``train_one``."""
-    if len(runs) == 1:
-        return [train_one(runs[0], store)]
+    """Train one run, or the runs of one of the ``columns`` as one batched network, from their checkpoint if
+    there is one, and write their records to ``store``; returns the records.
+    """
     device, task, one = _prepare(), task_of(runs[0]), runs[0]
-    members = [build(r) for r in runs]
-    name = hashlib.sha256("".join(r.hash for r in runs).encode()).hexdigest()[:16]
-    checkpoint = store / f"{name}.ckpt"
+    members = [build(r).to(device) for r in runs]
+    name = one.hash if len(runs) == 1 else hashlib.sha256("".join(r.hash for r in runs).encode()).hexdigest()
+    checkpoint = store / f"{name[:16]}.ckpt"
 
     def on_epoch(histories: list[list[dict]]) -> None:
         for r, history in zip(runs, histories, strict=True):
             files.write_json(store / f"{r.hash}.partial.json", [h["epoch"] for h in history])
 
-    histories = ensemble.fit(
-        members,
-        task,
-        seeds=[r.seed for r in runs],
-        epochs=one.epochs,
-        batch_size=one.batch_size,
-        learning_rate=one.learning_rate,
-        theta_learning_rate=one.theta_learning_rate,
-        schedule=one.schedule,
-        device=device,
-        checkpoint=checkpoint,
-        on_epoch=on_epoch,
-    )
-    records = [
+    shared = {
+        "epochs": one.epochs,
+        "batch_size": one.batch_size,
+        "test_batch_size": task.test_batch_size(one.batch_size),
+        "learning_rate": one.learning_rate,
+        "theta_learning_rate": one.theta_learning_rate,
+        "schedule": one.schedule,
+        "observe": records.observe,
+        "checkpoint": checkpoint,
+    }
+    if len(runs) == 1:
+        history = training.fit(
+            members[0],
+            (task.train_x, task.train_y),
+            (task.test_x, task.test_y),
+            task.encode,
+            seed=one.seed,
+            loss=LOSSES[one.loss],
+            validation=one.validation,
+            on_epoch=lambda history: on_epoch([history]),
+            **shared,
+        )
+        histories = [history]
+    else:
+        histories = ensemble.fit(members, task, seeds=[r.seed for r in runs], on_epoch=on_epoch, **shared)
+    finished = [
         _finish(r, task, member, history, device, store)
         for r, member, history in zip(runs, members, histories, strict=True)
     ]
     for left_over in (checkpoint, *(store / f"{r.hash}.partial.json" for r in runs)):
         left_over.unlink(missing_ok=True)
-    return records
+    return finished
 
 
 def _prepare() -> str:
@@ -109,7 +99,7 @@ def _prepare() -> str:
 def _finish(
     r: Run, task: datasets.Task, network: nn.Module, history: list[dict], device: str, store: Path
 ) -> dict:
-    record = _record(r, task, history, device)
+    record = records.record(r, task, history, device)
     if r.seed == 0:
         weights = kept(r, network).state_dict()
         files.write_atomically(store / f"{r.hash}.pt", lambda path: torch.save(weights, path))
@@ -175,46 +165,3 @@ def task_of(r: Run) -> datasets.Task:
 @functools.lru_cache(maxsize=2)
 def _load(name: str, paper: str, data: str, train: int, test: int, options: tuple) -> datasets.Task:
     return datasets.load(name, paper=paper, train=train or None, test=test or None, **dict(options))
-
-
-def _record(r: Run, task: datasets.Task, history: list[dict], device: str) -> dict:
-    tested = [h["test_accuracy"] for h in history[1:]]
-    validated = [h["validation_accuracy"] for h in history[1:]]
-    best_on_validation = tested[validated.index(max(validated))] if r.validation else None
-    passport = task.passport
-    keep = ("epoch", "train_loss", "test_accuracy", "validation_accuracy", "seconds")
-    return {
-        "hash": r.hash,
-        "config": r.config,
-        "paper": r.paper,
-        "task": r.task,
-        "network": r.network,
-        "neuron": r.neuron,
-        "pooling": r.pooling,
-        "seed": r.seed,
-        "dataset": passport.dataset,
-        "source": passport.source,
-        "note": passport.note,
-        "checksum": passport.checksum,
-        "train_samples": passport.train_samples,
-        "test_samples": passport.test_samples,
-        "accuracy_best": max(tested),
-        "accuracy_last": tested[-1],
-        "accuracy_validated": best_on_validation,
-        "curve": [{key: h[key] for key in keep} for h in history],
-        "spike_rates": history[-1]["spike_rates"],
-        "tau": [h["tau"] for h in history if "tau" in h],
-        "theta": [
-            {key: h[key] for key in h if key == "epoch" or key.startswith("theta")}
-            for h in history
-            if "theta_a" in h
-        ],
-        "w_over_tau": [{"epoch": h["epoch"], **h["w_over_tau"]} for h in history if "w_over_tau" in h],
-        "device": torch.cuda.get_device_name()
-        if device == "cuda"
-        else f"CPU, {torch.get_num_threads()} thread",
-        "seconds": sum(h["seconds"] for h in history),
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "commit": commit(),
-        "versions": versions(),
-    }

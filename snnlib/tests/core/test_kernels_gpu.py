@@ -2,7 +2,6 @@
 to be chosen before Triton is imported and therefore runs the tests of this file in a process of its own.
 """
 
-import math
 import os
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snnlib import paths
-from snnlib.kernels import ops, reference
+from snnlib.kernels import reference
 
 triton = pytest.importorskip("triton")
 from snnlib.kernels import gpu  # noqa: E402
@@ -22,14 +21,13 @@ INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 DEVICE = "cuda" if torch.cuda.is_available() and not INTERPRETED else "cpu"
 runs = pytest.mark.skipif(DEVICE == "cpu" and not INTERPRETED, reason="runs in test_in_the_interpreter")
 
-SATURATION = reference.SATURATION
 # Kind -> constants, four parameters and the initial V and U, the largest input current.
 NEURONS = {
-    "first_order": ((0.5, 0.5, SATURATION, 0, 1), (0.2, 0, 0, 0, 0, 0), 1.5),
-    "second_order": ((0.5, 0.5, SATURATION, 0, 1), (0.02, 0.2, -0.05, 0.08, 0, 0.08), 1.0),
-    "lif": ((1.0, math.pi, SATURATION, 0, 1, -0.1), (0.4, 0, 0, 0, -0.1, 0), 3.0),
+    "first_order": (reference.constants(0.5, 0.5), (0.2, 0, 0, 0, 0, 0), 1.5),
+    "second_order": (reference.constants(0.5, 0.5), (0.02, 0.2, -0.05, 0.08, 0, 0.08), 1.0),
+    "lif": (reference.constants(1.0, v_reset=-0.1), (0.4, 0, 0, 0, -0.1, 0), 3.0),
     "izhikevich": (
-        (30.0, 30.0, SATURATION, 0, 1, 0.5, 0.04, 5.0, 140.0),
+        reference.constants(30.0, 30.0, dt=0.5, polynomial=(0.04, 5.0, 140.0)),
         (0.02, 0.2, -65.0, 8.0, -55.0, -13.0),
         60.0,
     ),
@@ -103,12 +101,12 @@ def check(kind, steps, seed, **shape):
     assert spikes.dtype == current.dtype
     assert torch.equal(spikes.to(expected.dtype), expected)
 
-    x, p = (tensor.double().requires_grad_() for tensor in (current, parameters))
+    x, p = (tensor.double().requires_grad_() for tensor in (current.expand(spikes.shape), parameters))
     exact, v = by_reference(kind, x, p, steps)
     grad = torch.randn(exact.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     grad = (grad.to(DEVICE) * away_from_edges(kind, v.detach())).to(current.dtype)
     gx, gp = torch.autograd.grad(exact, (x, p), grad.double())
-    gp[ops.LEARNED[kind] :] = 0
+    gp[reference.LEARNED[kind] :] = 0
     mine_x, mine_p = gpu.backward(grad, current, parameters, constants, kind, True)
     assert (mine_x.dtype, mine_p.dtype) == (current.dtype, parameters.dtype)
     tolerance = ROUNDING[current.dtype]
@@ -191,7 +189,7 @@ def test_compiles_for_a_gpu_that_is_not_here(kind):
     parameters = torch.empty(6, 1, 1, device="meta")
     common, _ = gpu._common(current, parameters, NEURONS[kind][0], 3, 3, gpu._width(current))
     step, adjoint = gpu.STEPS[kind]
-    extra = {"STATES": reference.STEPS[kind][1], "LEARNED": ops.LEARNED[kind], "ADJOINT": adjoint}
+    extra = {"STATES": reference.STEPS[kind][1], "LEARNED": reference.LEARNED[kind], "ADJOINT": adjoint}
     for kernel, named in ((gpu._forward, {"STEP": step}), (gpu._backward, {"STEP": step} | extra)):
         assembly = _compile(kernel, common | named)
         assert "ld.global.v4" in assembly and "fma.rn" not in assembly

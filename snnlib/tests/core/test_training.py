@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from snnlib import networks, training
-from snnlib.neurons import PLIF, FirstOrder, SecondOrder
+from snnlib.neurons import FirstOrder, SecondOrder
 
 SETTINGS = {"seed": 3, "epochs": 3, "batch_size": 20, "learning_rate": 1e-2}
 
@@ -14,22 +14,27 @@ def network(neuron=lambda size: FirstOrder()):
     return networks.mlp(64, 24, 4, neuron)
 
 
+def fit(network, task, **settings):
+    sets = (task.train_x, task.train_y), (task.test_x, task.test_y)
+    return training.fit(network, *sets, task.encode, **settings)
+
+
 def numbers(history):
     return [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in history]
 
 
 def test_it_learns_and_repeats(task):
-    first, second = (training.fit(network(), task, **SETTINGS) for _ in range(2))
+    first, second = (fit(network(), task, **SETTINGS) for _ in range(2))
     assert numbers(first) == numbers(second)
     assert [epoch["epoch"] for epoch in first] == [0, 1, 2, 3]
     assert first[-1]["test_accuracy"] > 80 > 50 > first[0]["test_accuracy"]
     assert first[-1]["train_loss"] < first[1]["train_loss"] and first[0]["train_loss"] is None
-    other_seed = training.fit(network(), task, **{**SETTINGS, "seed": 4})
+    other_seed = fit(network(), task, **{**SETTINGS, "seed": 4})
     assert numbers(other_seed) != numbers(first)
 
 
 def test_an_interrupted_run_goes_on_with_the_same_numbers(task, tmp_path):
-    whole = training.fit(
+    whole = fit(
         network(lambda size: SecondOrder(neurons=size, learnable=True)),
         task,
         theta_learning_rate=1e-2,
@@ -45,14 +50,14 @@ def test_an_interrupted_run_goes_on_with_the_same_numbers(task, tmp_path):
 
     learned = {"theta_learning_rate": 1e-2, "checkpoint": tmp_path / "run.ckpt", **SETTINGS}
     with pytest.raises(Cut):
-        training.fit(
+        fit(
             network(lambda size: SecondOrder(neurons=size, learnable=True)),
             task,
             on_epoch=cut_after_two,
             **learned,
         )
     epochs = []
-    resumed = training.fit(
+    resumed = fit(
         network(lambda size: SecondOrder(neurons=size, learnable=True)),
         task,
         on_epoch=lambda history: epochs.append(len(history)),
@@ -62,44 +67,11 @@ def test_an_interrupted_run_goes_on_with_the_same_numbers(task, tmp_path):
     assert numbers(resumed) == numbers(whole)
 
 
-def test_theta_learns_with_its_own_rate_and_is_observed(task):
-    history = training.fit(
-        network(lambda size: SecondOrder(neurons=size, learnable=True)),
-        task,
-        theta_learning_rate=1e-3,
-        **SETTINGS,
-    )
-    first, last = history[0]["theta_a"], history[-1]["theta_a"]
-    assert len(first) == 24 + 4
-    assert set(first) == {0.02}
-    moved = max(abs(a - 0.02) for a in last)
-    assert 0 < moved < 3 * 6 * 1e-3 * 1.5  # Adam moves a parameter by about its rate in each of 3 x 6 steps
-    frozen = training.fit(network(lambda size: SecondOrder(neurons=size, learnable=True)), task, **SETTINGS)
-    assert set(frozen[-1]["theta_a"]) == {0.02}
-
-
-def test_tau_and_w_over_tau_are_observed(quarters):
-    from snnlib import datasets
-
-    task = datasets.load("quarters", paper="plif")
-    training.initialise(0)
-    net = networks.conv_net(
-        "c4k3s1-BN-PLIF-MPk2s2-DP-FC20-PLIF-DP-FC100-PLIF-APk10s10", (1, 8, 8), lambda size: PLIF(2.0)
-    )
-    history = training.fit(net, task, schedule="cosine64", **SETTINGS)
-    assert history[0]["tau"] == pytest.approx([2.0] * 3) and history[-1]["tau"] != history[0]["tau"]
-    weight, tau = net[4][1].weight, net[5].tau
-    assert history[-1]["w_over_tau"]["variance"] == pytest.approx(
-        (weight / tau).var(correction=0).item(), rel=1e-4
-    )
-    assert len(history[-1]["w_over_tau"]["quantiles"]) == len(training.W_OVER_TAU_QUANTILES)
-
-
 def test_validation_holds_out_a_share_of_each_class(task):
     kept, held = training.split(task.train_y, 0.15, seed=0)
     assert sorted([*kept.tolist(), *held.tolist()]) == list(range(120))
     assert torch.bincount(task.train_y[held]).tolist() == [4, 4, 4, 4]
-    history = training.fit(network(), task, validation=0.15, **SETTINGS)
+    history = fit(network(), task, validation=0.15, **SETTINGS)
     assert all(0 <= epoch["validation_accuracy"] <= 100 for epoch in history)
     with pytest.raises(ValueError, match="several labels"):
         training.split(torch.rand(10, 26), 0.15, seed=0)
@@ -137,3 +109,22 @@ def test_schedules():
             optimiser.step()
             schedule.step()
         assert schedule.get_last_lr()[0] == pytest.approx(factor, abs=1e-9)
+
+
+def test_bad_input_is_refused_in_one_sentence(task):
+    for sets, name in (
+        (((task.train_x, task.train_y[:-1]), (task.test_x, task.test_y)), "training set has 120 samples"),
+        (((task.train_x, task.train_y), (task.test_x[:0], task.test_y[:0])), "test set has 0 samples"),
+    ):
+        with pytest.raises(ValueError, match=name):
+            training.fit(network(), *sets, task.encode, **SETTINGS)
+    with pytest.raises(ValueError, match="Unknown schedule 'linear'"):
+        fit(network(), task, schedule="linear", **SETTINGS)
+
+
+def test_a_checkpoint_of_another_version_is_not_taken(task, tmp_path):
+    checkpoint = tmp_path / "run.ckpt"
+    torch.save({"network": network().state_dict(), "history": []}, checkpoint)
+    with pytest.warns(UserWarning, match="starts afresh"):
+        again = fit(network(), task, checkpoint=checkpoint, **SETTINGS)
+    assert numbers(again) == numbers(fit(network(), task, **SETTINGS))

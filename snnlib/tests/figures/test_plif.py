@@ -9,7 +9,7 @@ from matplotlib.collections import PathCollection
 from snnlib import datasets, networks
 from snnlib.figures import plif_encoder, plif_network, plif_training, pooling
 from snnlib.papers import published
-from snnlib.training import W_OVER_TAU_QUANTILES
+from snnlib.results.tables import W_OVER_TAU_QUANTILES
 
 
 @pytest.fixture(autouse=True)

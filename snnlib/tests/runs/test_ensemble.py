@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from snnlib import datasets, networks, neurons, training
-from snnlib.runs import ensemble, grids, jobs
+from snnlib.runs import ensemble, grids, jobs, records
 
 SETTINGS = [
     (0, lambda n: neurons.SecondOrder(*neurons.PRESETS["2-FS"])),
@@ -28,6 +28,11 @@ def _members(task, settings=SETTINGS, hidden=20):
     return nets
 
 
+def _alone(network, task, **settings):
+    sets = (task.train_x, task.train_y), (task.test_x, task.test_y)
+    return training.fit(network, *sets, task.encode, **settings)
+
+
 def _same(history, alone):
     for a, b in zip(history, alone, strict=True):
         assert a.keys() == b.keys()
@@ -43,7 +48,7 @@ def test_each_member_equals_its_solo_run(task):
     members, solo = _members(task), _members(task)
     histories = ensemble.fit(members, task, seeds=seeds, **BUDGET)
     for history, network, member, seed in zip(histories, solo, members, seeds, strict=True):
-        _same(history, training.fit(network, task, seed=seed, **BUDGET))
+        _same(history, _alone(network, task, seed=seed, **BUDGET))
         for a, b in zip(member.parameters(), network.parameters(), strict=True):
             assert torch.allclose(a, b, atol=2e-4)
 
@@ -51,10 +56,10 @@ def test_each_member_equals_its_solo_run(task):
 def test_theta_is_learned_per_member(task):
     settings = [(s, lambda n: neurons.SecondOrder(neurons=n, learnable=True)) for s in (0, 1)]
     members, solo = _members(task, settings), _members(task, settings)
-    budget = BUDGET | {"theta_learning_rate": 0.05}
+    budget = BUDGET | {"theta_learning_rate": 0.05, "observe": records.observe}
     histories = ensemble.fit(members, task, seeds=[0, 1], **budget)
     for seed in (0, 1):
-        alone = training.fit(solo[seed], task, seed=seed, **budget)
+        alone = _alone(solo[seed], task, seed=seed, **budget)
         assert histories[seed][-1]["theta_a"] == pytest.approx(alone[-1]["theta_a"], abs=1e-3)
     assert histories[0][-1]["theta_a"] != histories[1][-1]["theta_a"]
 

@@ -11,7 +11,7 @@ import torch
 
 from snnlib import datasets, neurons, training
 from snnlib.neurons import PRESETS
-from snnlib.runs import execute, jobs, pictures, plan
+from snnlib.runs import execute, jobs, pictures, plan, records
 from snnlib.runs.config import CODE_BERNOULLI, Run, beyond, from_config
 from snnlib.tests.runs.samples import BASE, PLIF
 
@@ -132,15 +132,15 @@ def test_a_damaged_record_says_what_to_do(results_in):
 
 def test_an_interrupted_run_goes_on(results_in, monkeypatch):
     store = results_in / "test" / "runs"
-    real = jobs._record
-    monkeypatch.setattr(jobs, "_record", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    real = records.record
+    monkeypatch.setattr(records, "record", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         jobs.train_one(BASE, store)
     assert (store / f"{BASE.hash}.ckpt").exists() and not (store / f"{BASE.hash}.json").exists()
     left = plan.plan([BASE], "test")
     assert left.epochs_done.tolist() == [2] and not left.recorded.any()
-    monkeypatch.setattr(jobs, "_record", real)
-    monkeypatch.setattr(training, "_train_epoch", lambda *_: pytest.fail("an epoch was trained again"))
+    monkeypatch.setattr(records, "record", real)
+    monkeypatch.setitem(jobs.LOSSES, "", lambda *_: pytest.fail("an epoch was trained again"))
     assert execute.run([BASE], "test", workers=1, progress=False)[0]["accuracy_last"] >= 0
 
 
@@ -179,7 +179,7 @@ def test_mdn_runs_keep_the_whole_network_of_seed_0(results_in):
     runs = [dataclasses.replace(BASE, seed=seed) for seed in (0, 1)]
     records = execute.run(runs, "test", workers=1, progress=False)
     network, task = pictures.trained(runs[0], "test"), jobs.task_of(runs[0])
-    again = training.evaluate(network, task, task.test_x, task.test_y, 0, 20)[0]
+    again = training.evaluate(network, task.test_x, task.test_y, task.encode, task.test_batch_size(20), 0)[0]
     assert again == records[0]["accuracy_last"]
     assert pictures.trained(runs[1], "test") is None
 

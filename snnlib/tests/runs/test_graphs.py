@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from snnlib.kernels import graphs
 from snnlib.neurons import PLIF
+from snnlib.runs import graphs
 
 DEVICES = ["cpu"] + ["cuda"] * torch.cuda.is_available()
 

@@ -1,0 +1,90 @@
+"""What is written down of a run: what its neurons learned, epoch by epoch, and its record."""
+
+import time
+
+import numpy as np
+import torch
+from torch import nn
+
+from snnlib import datasets, neurons
+from snnlib.networks import neuron_layers
+from snnlib.provenance import commit, versions
+from snnlib.results.tables import W_OVER_TAU_QUANTILES
+from snnlib.runs.config import Run
+
+
+def observe(network: nn.Module) -> dict:
+    """What the neurons have learned so far: ``tau`` per PLIF layer; ``theta_*`` of learnable 2nd-order
+    neurons, hidden and output layer pooled; for conv nets, quantiles of W / tau of the first FC layer
+    (PLIF, Fig. S1).
+    """
+    layers, seen = neuron_layers(network), {}
+    learned = [n for n in layers if isinstance(n, neurons.SecondOrder) and n.theta_a.requires_grad]
+    for name in ("theta_a", "theta_b", "theta_c", "theta_d") if learned else ():
+        pooled = torch.cat([getattr(n, name).detach().flatten() for n in learned])
+        seen[name] = [round(value, 6) for value in pooled.tolist()]
+    if any(isinstance(n, neurons.PLIF) for n in layers):
+        seen["tau"] = [n.tau.item() for n in layers]
+    if any(isinstance(n, neurons.PLIF | neurons.LIF) for n in layers):
+        seen["w_over_tau"] = _w_over_tau(network)
+    return seen
+
+
+def _w_over_tau(network: nn.Module) -> dict:
+    modules = list(network.modules())
+    first = next(i for i, m in enumerate(modules) if isinstance(m, nn.Linear))
+    tau = next(
+        float(torch.as_tensor(m.tau).detach())
+        for m in modules[first:]
+        if isinstance(m, neurons.PLIF | neurons.LIF)
+    )
+    ratio = (modules[first].weight.detach() / tau).double().cpu().numpy()
+    return {
+        "mean": float(ratio.mean()),
+        "variance": float(ratio.var()),
+        "quantiles": [float(q) for q in np.quantile(ratio, W_OVER_TAU_QUANTILES)],
+    }
+
+
+def record(r: Run, task: datasets.Task, history: list[dict], device: str) -> dict:
+    """The record of a finished run, from the ``history`` of ``training.fit``."""
+    tested = [h["test_accuracy"] for h in history[1:]]
+    validated = [h["validation_accuracy"] for h in history[1:]]
+    best_on_validation = tested[validated.index(max(validated))] if r.validation else None
+    passport = task.passport
+    keep = ("epoch", "train_loss", "test_accuracy", "validation_accuracy", "seconds")
+    return {
+        "hash": r.hash,
+        "config": r.config,
+        "paper": r.paper,
+        "task": r.task,
+        "network": r.network,
+        "neuron": r.neuron,
+        "pooling": r.pooling,
+        "seed": r.seed,
+        "dataset": passport.dataset,
+        "source": passport.source,
+        "note": passport.note,
+        "checksum": passport.checksum,
+        "train_samples": passport.train_samples,
+        "test_samples": passport.test_samples,
+        "accuracy_best": max(tested),
+        "accuracy_last": tested[-1],
+        "accuracy_validated": best_on_validation,
+        "curve": [{key: h[key] for key in keep} for h in history],
+        "spike_rates": history[-1]["spike_rates"],
+        "tau": [h["tau"] for h in history if "tau" in h],
+        "theta": [
+            {key: h[key] for key in h if key == "epoch" or key.startswith("theta")}
+            for h in history
+            if "theta_a" in h
+        ],
+        "w_over_tau": [{"epoch": h["epoch"], **h["w_over_tau"]} for h in history if "w_over_tau" in h],
+        "device": torch.cuda.get_device_name()
+        if device == "cuda"
+        else f"CPU, {torch.get_num_threads()} thread",
+        "seconds": sum(h["seconds"] for h in history),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "commit": commit(),
+        "versions": versions(),
+    }
