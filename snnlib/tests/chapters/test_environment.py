@@ -24,7 +24,9 @@ from snnlib.chapters import environment
     ],
 )
 def test_a_requirement_that_is_not_met_is_named(requirement, problem, tmp_path):
-    project = f'dependencies = ["pytest"]\noptional-dependencies.dev = ["{requirement}"]'
+    project = (
+        f'dependencies = ["pytest"]\noptional-dependencies = {{ companion = ["{requirement}"], dev = [] }}'
+    )
     (tmp_path / "pyproject.toml").write_text(f"[project]\n{project}")
     found = environment.lacking(tmp_path)
     assert bool(found) == bool(problem) and found.endswith(problem)
@@ -40,7 +42,8 @@ def test_this_python_has_everything_and_the_lock_names_all():
     project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
     lines = (paths.ROOT / "requirements.lock").read_text().splitlines()
     assert all("==" in line and "/" not in line for line in lines)
-    needed = project["dependencies"] + project["optional-dependencies"]["dev"]
+    extras = project["optional-dependencies"]
+    needed = project["dependencies"] + extras["companion"] + extras["dev"]
     assert {text.split(">=")[0] for text in needed} | {"packaging"} <= {line.split("==")[0] for line in lines}
 
 
@@ -124,7 +127,7 @@ def test_half_a_venv_that_is_active_is_not_removed_under_our_feet(place, monkeyp
 
 def test_a_second_call_waits_for_the_first_and_says_so(tmp_path):
     (tmp_path / "requirements.lock").touch()
-    project = "[project]\ndependencies = []\noptional-dependencies.dev = []"
+    project = "[project]\ndependencies = []\noptional-dependencies = { companion = [], dev = [] }"
     (tmp_path / "pyproject.toml").write_text(project)
     code = "import sys, pathlib, snnlib.chapters.environment as e; e.main(pathlib.Path(sys.argv[1]))"
     with (tmp_path / "requirements.lock").open() as lock:
