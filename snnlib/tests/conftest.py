@@ -35,14 +35,18 @@ def _view(paper, options) -> dict:
     return {"time_steps": 4, "input_shape": (1, 8, 8), "classes": 10, "encoding": "direct", "scale": 1 / 255}
 
 
-@pytest.fixture(scope="session")
-def quarters():
+def register_quarters() -> Entry:
     """Registers the data set "quarters" for both papers."""
     located = Located("Bright quarters", "stand-in", "made by the tests", "MIT", "0123456789abcdef")
     source = Source(
         lambda paper, options: located, lambda found, paper, options: (_quarters(120, 1), _quarters(60, 2))
     )
     return register(Entry("quarters", "Quarters", ("mdn", "plif"), (source,), _view))
+
+
+@pytest.fixture(scope="session")
+def quarters():
+    return register_quarters()
 
 
 @pytest.fixture

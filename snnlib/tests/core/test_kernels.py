@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from snnlib import neurons, paths
+from snnlib import paths
 from snnlib.kernels import ops, reference
 from snnlib.neurons import LIF, PLIF, PRESETS, FirstOrder, Izhikevich, SecondOrder
 
@@ -254,4 +254,3 @@ def test_every_neuron_kind_has_all_its_parts():
         assert kind in ops.LEARNED
         for module, names in ((steps, (kind, f"{kind}_adjoint")), (cpu, (kind, f"{kind}_backward"))):
             assert all(hasattr(module, name) for name in names)
-    assert neurons.PRESETS
