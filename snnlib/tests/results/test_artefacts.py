@@ -10,8 +10,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from snnlib.results import artefacts
-from snnlib.results import ledger
+from snnlib.results import artefacts, ledger
 
 
 def record(seed, source="official", **more):
