@@ -140,7 +140,7 @@ def test_over_seeds_is_the_mean_and_its_standard_error(values):
     else:
         assert effect.se == pytest.approx(stats.sem(x))
         expected = stats.t.interval(0.95, len(x) - 1, np.mean(x), stats.sem(x))
-        assert effect.interval == pytest.approx(expected, abs=1e-9)
+        assert effect.interval == pytest.approx(expected, rel=1e-6, abs=1e-9)
     assert not effect.computed
 
 
@@ -154,7 +154,7 @@ def test_unpaired_is_welchs_test(a, b):
     assert effect.df == pytest.approx(theirs.df) and effect.n == min(len(a), len(b))
     assert effect.ours == pytest.approx(np.mean(a) - np.mean(b), abs=1e-9)
     interval = theirs.confidence_interval(0.95)
-    assert effect.interval == pytest.approx((interval.low, interval.high), abs=1e-6)
+    assert effect.interval == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-6)
     assert verdicts.p_value("at_least", 0.0, effect) == pytest.approx(theirs.pvalue)
     assert (effect.records, effect.note, effect.values) == (({"hash": "a"},), "words", ())
 

@@ -251,6 +251,6 @@ def test_every_neuron_kind_has_all_its_parts():
     from snnlib.kernels import cpu, steps
 
     for kind in reference.STEPS:
-        assert kind in ops.LEARNED
+        assert kind in reference.LEARNED
         for module, names in ((steps, (kind, f"{kind}_adjoint")), (cpu, (kind, f"{kind}_backward"))):
             assert all(hasattr(module, name) for name in names)

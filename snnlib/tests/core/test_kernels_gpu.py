@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snnlib import paths
-from snnlib.kernels import ops, reference
+from snnlib.kernels import reference
 
 triton = pytest.importorskip("triton")
 from snnlib.kernels import gpu  # noqa: E402
@@ -108,7 +108,7 @@ def check(kind, steps, seed, **shape):
     grad = torch.randn(exact.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     grad = (grad.to(DEVICE) * away_from_edges(kind, v.detach())).to(current.dtype)
     gx, gp = torch.autograd.grad(exact, (x, p), grad.double())
-    gp[ops.LEARNED[kind] :] = 0
+    gp[reference.LEARNED[kind] :] = 0
     mine_x, mine_p = gpu.backward(grad, current, parameters, constants, kind, True)
     assert (mine_x.dtype, mine_p.dtype) == (current.dtype, parameters.dtype)
     tolerance = ROUNDING[current.dtype]
@@ -191,7 +191,7 @@ def test_compiles_for_a_gpu_that_is_not_here(kind):
     parameters = torch.empty(6, 1, 1, device="meta")
     common, _ = gpu._common(current, parameters, NEURONS[kind][0], 3, 3, gpu._width(current))
     step, adjoint = gpu.STEPS[kind]
-    extra = {"STATES": reference.STEPS[kind][1], "LEARNED": ops.LEARNED[kind], "ADJOINT": adjoint}
+    extra = {"STATES": reference.STEPS[kind][1], "LEARNED": reference.LEARNED[kind], "ADJOINT": adjoint}
     for kernel, named in ((gpu._forward, {"STEP": step}), (gpu._backward, {"STEP": step} | extra)):
         assembly = _compile(kernel, common | named)
         assert "ld.global.v4" in assembly and "fma.rn" not in assembly

@@ -22,7 +22,7 @@ def test_summary_is_what_its_formulas_say(values, confidence):
     assert summary.n == n and summary.mean == pytest.approx(mean, abs=1e-9)
     assert summary.sd == pytest.approx(sd, abs=1e-9)
     low, high = stats.t.interval(confidence, n - 1, mean, stats.sem(values)) if sd else (mean, mean)
-    assert summary.half_width == pytest.approx((high - low) / 2, abs=1e-9)
+    assert summary.half_width == pytest.approx((high - low) / 2, rel=1e-6, abs=1e-9)
     assert str(summary) == f"{summary.mean:.2f} ± {summary.sd:.2f} (n = {n})"
 
 
@@ -45,19 +45,27 @@ def test_paired_is_scipys_test(pairs, confidence):
     theirs = stats.ttest_rel(a, b)
     interval = theirs.confidence_interval(confidence)
     assert ours.p == pytest.approx(theirs.pvalue, rel=1e-6)
-    assert (ours.low, ours.high) == pytest.approx((interval.low, interval.high), abs=1e-6)
+    assert (ours.low, ours.high) == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-6)
     other = statistics.paired(b, a, confidence)
     assert (other.difference, other.p) == pytest.approx((-ours.difference, ours.p))
     assert (other.low, other.high) == pytest.approx((-ours.high, -ours.low))
 
 
-@pytest.mark.parametrize("least", [1.0, 60.0])  # relative to the mean, where that is above 1
-def test_a_spread_of_rounding_errors_is_a_tie(least):
-    tie, spread = least * 1e-9, least * 1e-8
-    for gap, known in ((tie, False), (spread, True)):
-        taken = statistics.paired([least, least + gap, least], [0.0, 0.0, 0.0])
+@pytest.mark.parametrize("mean", [0.1, 1.0, 60.0, -0.1, -60.0])
+def test_a_spread_of_rounding_errors_is_a_tie(mean):
+    """Up to 1e-9 of the mean, or 1e-9 where the mean is below 1: the sd of x, x + d, x is d / sqrt(3)."""
+    for part, known in ((0.95, False), (1.05, True)):
+        d = part * 1e-9 * max(1, abs(mean)) * math.sqrt(3)
+        taken = statistics.paired([mean, mean + d, mean], [0.0, 0.0, 0.0])
         assert taken.n == 3 and (not math.isnan(taken.p)) == known
         assert (not math.isnan(taken.low)) == (not math.isnan(taken.high)) == known
+
+
+def test_intervals_hold_95_percent_if_nothing_else_is_said():
+    values = [1.0, 2.0, 3.0]
+    assert statistics.summarise(values) == statistics.summarise(values, 0.95)
+    assert statistics.summarise(values).half_width == pytest.approx(4.302653 / math.sqrt(3))
+    assert statistics.paired(values, [0.0, 0.0, 0.0]).high == pytest.approx(2 + 4.302653 / math.sqrt(3))
 
 
 def test_one_value_has_no_interval_and_bad_input_is_named():

@@ -243,7 +243,7 @@ def test_compare_of_any_records(cells, shuffle):
         if len(values) > 1:
             assert row.sd == pytest.approx(np.std(values, ddof=1), abs=1e-9)
             half = stats.t.ppf(0.975, len(values) - 1) * row.sd / math.sqrt(len(values))
-            assert row.interval == pytest.approx(half, abs=1e-9)
+            assert row.interval == pytest.approx(half, rel=1e-6, abs=1e-9)
 
 
 @given(tasks_of, st.randoms(use_true_random=False))
@@ -289,7 +289,7 @@ def test_contrast_pairs_the_seeds_of_any_records(cells, shuffle, order, sizes):
             test = stats.ttest_1samp(gaps, 0)
             interval = test.confidence_interval(0.95)
             assert row.p == pytest.approx(test.pvalue, rel=1e-6)
-            assert (row.low, row.high) == pytest.approx((interval.low, interval.high), abs=1e-6)
+            assert (row.low, row.high) == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-6)
     other = tables.contrast(runs, ["task"], "neuron", b, a, published=theirs)
     assert other.ours.tolist() == pytest.approx((-table.ours).tolist())
     assert other.published.tolist() == pytest.approx((-table.published).tolist())
