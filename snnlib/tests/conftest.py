@@ -6,12 +6,15 @@ import os
 
 import pytest
 import torch
+from hypothesis import settings
 
 from snnlib import datasets, paths
 from snnlib.datasets.registry import Entry, Located, Source, Split, register
 from snnlib.runs import plan
 
 os.environ.setdefault("TQDM_DISABLE", "1")
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def _quarters(count: int, seed: int) -> Split:
