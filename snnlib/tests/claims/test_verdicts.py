@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -15,7 +15,7 @@ from snnlib.claims.verdicts import ALPHA, FAILS, HOLDS, UNDECIDED, Effect
 MEASURED = ("above", "at_least", "similar")
 tests = st.sampled_from(MEASURED)
 sesois = st.sampled_from([0.1, 0.5, 1.0, 3.0])
-numbers = st.floats(-20, 20).map(lambda x: round(x, 4))
+numbers = st.one_of(st.floats(-20, 20), st.floats(-3, 3)).map(lambda x: round(x, 4))
 spreads = st.floats(0.001, 10)
 effects = st.builds(lambda ours, se, n: Effect(ours, se, n - 1, n), numbers, spreads, st.integers(2, 8))
 p_values = st.one_of(st.floats(0, 1), st.just(math.nan))
@@ -103,6 +103,7 @@ def test_holm_is_the_closed_test_of_bonferroni(p):
 
 
 @given(tests, effects, st.floats(0, 1))
+@example("above", Effect(2.0, 0.1, 2, 3), ALPHA)
 def test_words_say_why_nothing_is_decided(test, effect, p):
     found, why = verdicts.decide(test, 1.0, effect, p)
     assert (found == UNDECIDED) == (p >= ALPHA)
@@ -114,6 +115,9 @@ def test_words_say_why_nothing_is_decided(test, effect, p):
 
 
 @given(st.lists(st.integers(-2, 2), min_size=1, max_size=7), st.integers(1, 4))
+@example([0, 1], 2)
+@example([0, 0, 1, 1, 1], 3)
+@example([0, 0, 1], 3)
 def test_counts(values, least):
     effect = verdicts.over_seeds(dict(enumerate(map(float, values))))
     found, why = verdicts.decide("count", least, effect, math.nan)
@@ -173,6 +177,7 @@ def test_unpaired_is_welchs_test(a, b):
 def test_computed_numbers_are_judged_without_chance(test, value, found):
     effect = verdicts.exact(value, "by arithmetic")
     assert (effect.n, effect.values, effect.interval) == (0, (value,), (value, value))
+    assert (effect.se, effect.df) == (0, 0)
     assert math.isnan(verdicts.p_value(test, 1.0, effect))
     assert verdicts.decide(test, 1.0, effect, math.nan) == (found, "by arithmetic")
     assert found in verdicts.VERDICTS
@@ -183,3 +188,27 @@ def test_rules_name_their_boundary():
     assert "between -0.5 and 0.5" in verdicts.rule("similar", 0.5)
     assert verdicts.rule("above", 0.5, computed=True) == "Computed: holds if the number is above 0.5."
     assert {verdicts.side(test, 1.0, x) for test in MEASURED for x in (-1.0, 1.0)} == {HOLDS, FAILS}
+
+
+@pytest.mark.parametrize(
+    ("test", "last", "first"),
+    [("above", math.nextafter(1, 0), 1.0), ("at_least", math.nextafter(-1, -2), -1.0)]
+    + [("similar", sign * math.nextafter(1, 2), sign * 1.0) for sign in (1, -1)],
+)
+def test_the_boundary_itself_agrees(test, last, first):
+    assert (verdicts.side(test, 1.0, last), verdicts.side(test, 1.0, first)) == (FAILS, HOLDS)
+
+
+@pytest.mark.parametrize("test", MEASURED)
+def test_a_tie_has_no_p_and_does_not_count_in_the_correction(test):
+    tied = verdicts.over_seeds({0: 3.0, 1: 3.0, 2: 3.0})
+    assert tied.df == 2 and math.isnan(verdicts.p_value(test, 1.0, tied))
+    assert verdicts.holm([0.02, verdicts.p_value(test, 1.0, tied)])[0] == 0.02
+
+
+@pytest.mark.parametrize("mean", [0.1, 1.0, 60.0, -0.1, -60.0])
+def test_a_spread_of_rounding_errors_is_a_tie(mean):
+    """Up to 1e-9 of the mean, or 1e-9 where the mean is below 1: the sd of x, x + d, x is d / sqrt(3)."""
+    for part, known in ((0.95, False), (1.05, True)):
+        d = part * 1e-9 * max(1, abs(mean)) * math.sqrt(3)
+        assert math.isnan(verdicts.over_seeds({0: mean, 1: mean + d, 2: mean}).se) != known
