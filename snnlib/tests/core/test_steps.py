@@ -7,11 +7,20 @@ from snnlib.kernels import reference, steps
 from snnlib.tests.core.test_kernels import KINDS
 
 LIMIT = reference.SATURATION
+V_RESET = -0.125
+
+
+def _setting(kind):
+    """Parameters and constants, no two of which are equal by chance."""
+    parameters, _, (threshold, width, *rest) = KINDS[kind]
+    if kind != "lif":
+        return parameters, (threshold, 0.75 * width, *rest)
+    return parameters, (threshold, width, *rest[:3], V_RESET, *rest[4:])
 
 
 def _steps_to_try(kind):
     """x, v, u and four parameters, each [n]: at random, on the edges and beside them, and beyond bounds."""
-    parameters, _, constants = KINDS[kind]
+    parameters, constants = _setting(kind)
     generator = torch.Generator().manual_seed(11)
     n, (threshold, width, *_) = 400, constants
     scale = 40.0 if kind == "izhikevich" else 1.0
@@ -20,21 +29,22 @@ def _steps_to_try(kind):
     p += [torch.zeros(n, dtype=torch.float64)] * (4 - len(p))
     # From v = u = 0 a charge of x gives h = rest + gain x, exactly: here h is an edge, or beside it.
     gain = {"lif": 0.5, "izhikevich": 0.5}.get(kind, 1.0)
-    rest = 70.0 if kind == "izhikevich" else 0.0
+    rest = {"lif": 0.5 * V_RESET, "izhikevich": 70.0}.get(kind, 0.0)
     edges = [threshold, threshold - width, threshold + width, LIMIT, -LIMIT, 2 * LIMIT, -2 * LIMIT]
-    h = torch.tensor([edge + beside for beside in (0.0, 2**-20, -(2**-20)) for edge in edges])
-    x[: len(h)], v[: len(h)], u[: len(h)] = (h.double() - rest) / gain, 0.0, 0.0
+    h = torch.tensor([edge + beside for beside in (0.0, 2**-20, -(2**-20)) for edge in edges], dtype=x.dtype)
+    x[: len(h)], v[: len(h)], u[: len(h)] = (h - rest) / gain, 0.0, 0.0
     for row, value in zip(p, parameters, strict=False):
         row[: len(h)] = value
     far = slice(100, 140)  # U leaves its bounds where the first parameter is negative, V where it is squared
     u[far] *= LIMIT
+    p[0][far] *= 100
     v[120:160] *= LIMIT / 3
     return x, v, u, p
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_step_and_adjoint_are_the_reference(kind):
-    constants = KINDS[kind][2]
+    constants = _setting(kind)[1]
     x, v, u, p = _steps_to_try(kind)
     leaves = [leaf.clone().requires_grad_() for leaf in (x, v, u, *p)]
     step, states = reference.STEPS[kind]
