@@ -6,12 +6,15 @@ import os
 
 import pytest
 import torch
+from hypothesis import settings
 
 from snnlib import datasets, paths
 from snnlib.datasets.registry import Entry, Located, Source, Split, register
 from snnlib.runs import plan
 
 os.environ.setdefault("TQDM_DISABLE", "1")
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def _quarters(count: int, seed: int) -> Split:
@@ -35,14 +38,18 @@ def _view(paper, options) -> dict:
     return {"time_steps": 4, "input_shape": (1, 8, 8), "classes": 10, "encoding": "direct", "scale": 1 / 255}
 
 
-@pytest.fixture(scope="session")
-def quarters():
+def register_quarters() -> Entry:
     """Registers the data set "quarters" for both papers."""
     located = Located("Bright quarters", "stand-in", "made by the tests", "MIT", "0123456789abcdef")
     source = Source(
         lambda paper, options: located, lambda found, paper, options: (_quarters(120, 1), _quarters(60, 2))
     )
     return register(Entry("quarters", "Quarters", ("mdn", "plif"), (source,), _view))
+
+
+@pytest.fixture(scope="session")
+def quarters():
+    return register_quarters()
 
 
 @pytest.fixture

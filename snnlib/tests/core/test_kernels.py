@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from snnlib import neurons, paths
+from snnlib import paths
 from snnlib.kernels import ops, reference
 from snnlib.neurons import LIF, PLIF, PRESETS, FirstOrder, Izhikevich, SecondOrder
 
@@ -101,25 +101,59 @@ def test_float32_kernels_agree_with_float64_away_from_the_edge(case):
         assert torch.allclose(got.double(), want, rtol=2e-4, atol=2e-4 * _size(want))
 
 
+FIVE = {
+    "FirstOrder": FirstOrder,
+    "SecondOrder": lambda: SecondOrder(*PRESETS["2-SDS"], learnable=True),  # theta_a < 0: U grows by itself
+    "LIF": LIF,
+    "PLIF": PLIF,
+    "Izhikevich": Izhikevich,
+}
+finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+@pytest.mark.parametrize("name", sorted(FIVE))
+@settings(max_examples=25, deadline=None)
+@given(values=st.lists(finite, min_size=1, max_size=12))
+def test_no_finite_current_makes_nan(name, values):
+    """Nor an infinite number: by kernel and, with a trace, by reference, in V, U and all gradients."""
+    neuron = FIVE[name]()
+    current = torch.tensor(values).view(-1, 1).requires_grad_()
+    wanted = [current, *neuron.parameters()]
+    spikes = neuron(current)
+    traced, trace = neuron(current, trace=True)
+    assert torch.equal(spikes, traced) and ((spikes == 0) | (spikes == 1)).all()
+    assert list(trace) == (["V", "U"] if name in ("SecondOrder", "Izhikevich") else ["V"])
+    for value in trace.values():
+        assert value.isfinite().all()
+    for total in (spikes.sum(), traced.sum(), sum(value.sum() for value in trace.values())):
+        gradients = torch.autograd.grad(total, wanted, allow_unused=True, retain_graph=True)
+        assert all(gradient is None or gradient.isfinite().all() for gradient in gradients)
+        assert gradients[0] is not None
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS))
 @settings(max_examples=25, deadline=None)
-@given(values=st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=12))
-def test_no_finite_current_makes_nan(kind, values):
+@given(values=st.lists(finite, min_size=1, max_size=12))
+def test_no_finite_current_makes_nan_of_a_parameters_gradient(kind, values):
     parameters, initial, constants = KINDS[kind]
-    current = torch.tensor(values).view(-1, 1, 1).requires_grad_()
-    tensors = [torch.tensor(v, requires_grad=True) for v in parameters]
     for run in (ops.run, reference.run):
+        tensors = [torch.tensor(value, requires_grad=True) for value in parameters]
+        current = torch.tensor(values).view(-1, 1, 1).requires_grad_()
         spikes = run(kind, current, tensors, initial, constants)
-        assert ((spikes == 0) | (spikes == 1)).all()
+        gradients = torch.autograd.grad(spikes.sum(), [current, *tensors], allow_unused=True)
+        assert all(gradient is None or gradient.isfinite().all() for gradient in gradients)
 
 
 def test_a_diverging_neuron_has_a_defined_state():
-    runaway = SecondOrder(-3.0, 0.2, 0.0, 0.08)
-    current = torch.rand(500, 2, 3, generator=torch.Generator().manual_seed(1))
+    runaway = SecondOrder(-3.0, 0.2, 0.0, 0.08, learnable=True)
+    current = torch.rand(500, 2, 3, generator=torch.Generator().manual_seed(1)).requires_grad_()
     spikes, trace = runaway(current, trace=True)
     assert torch.equal(spikes, runaway(current))
     assert trace["U"].abs().max() == SATURATION
     assert torch.isfinite(trace["V"]).all()
+    for seen in (spikes, runaway(current)):
+        gradients = torch.autograd.grad(seen.sum(), [current, *runaway.parameters()])
+        assert all(gradient.isfinite().all() for gradient in gradients)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -218,4 +252,3 @@ def test_every_neuron_kind_has_all_its_parts():
     for kind in reference.STEPS:
         assert kind in reference.LEARNED and kind in cpu.FORWARD and kind in cpu.BACKWARD
         assert hasattr(steps, kind) and hasattr(steps, f"{kind}_adjoint")
-    assert neurons.PRESETS

@@ -2,8 +2,12 @@
 say.
 """
 
+import re
+
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from snnlib import encoding, networks
 from snnlib.layers import TimeBatched, TimeSharedDropout, Voting, spike_average_pool, spike_max_pool
@@ -147,3 +151,91 @@ def test_recorded_spikes():
         net(torch.rand(3, 4, 6))
     net(torch.rand(3, 4, 6))
     assert [tuple(s.shape) for s in spikes] == [(3, 4, 5), (3, 4, 2)]
+
+
+# --- any net that the notation can write --------------------------------------------------------------------
+
+sizes = st.sampled_from([1, 2, 3, 8])
+convolutions = st.builds("c{}k{}s{}".format, sizes, st.sampled_from([1, 3, 5]), st.sampled_from([1, 2]))
+blocks = st.tuples(convolutions, st.booleans(), st.sampled_from(["", "MPk2s2", "APk2s2", "MPk3s2"])).map(
+    lambda parts: "-".join(filter(None, (parts[0], "BN" if parts[1] else "", "PLIF", parts[2])))
+)
+repeated = st.recursive(
+    blocks.map(lambda block: (block, block.split("-"))),
+    lambda inner: st.tuples(st.lists(inner, min_size=1, max_size=2), st.integers(1, 2)).map(
+        lambda made: (
+            f"{{{'-'.join(text for text, _ in made[0])}}}*{made[1]}",
+            [token for _, flat in made[0] for token in flat] * made[1],
+        )
+    ),
+    max_leaves=3,
+)
+
+
+@st.composite
+def notations(draw):
+    """(notation, its tokens one by one): convolutions, some in braces, then FC layers and the votes."""
+    parts = draw(st.lists(repeated, max_size=2))
+    for size in draw(st.lists(st.sampled_from([2, 7, 20, 200]), max_size=2)):
+        parts.append((f"FC{size}-PLIF", [f"FC{size}", "PLIF"]))
+    if draw(st.booleans()):
+        parts.append(("DP", ["DP"]))
+    parts.append(("FC20-PLIF-APk10s10", ["FC20", "PLIF", "APk10s10"]))
+    return "-".join(text for text, _ in parts), [token for _, flat in parts for token in flat]
+
+
+def side_after(token, side):
+    """The width of the maps after a token, by PyTorch's formula for convolution and pooling."""
+    kernel, stride = map(int, re.search(r"k(\d+)s(\d+)", token).groups())
+    return (side + 2 * (kernel // 2 if token[0] == "c" else 0) - kernel) // stride + 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(notations(), st.sampled_from([(1, 8, 8), (2, 17, 12)]))
+def test_any_notation_reads_back_and_its_shapes_follow(made, shape):
+    notation, tokens = made
+    assert networks.expand(notation) == tokens
+    assert networks.expand("-".join(tokens)) == tokens
+    neurons, maps, channels, weights = [], shape[1:], shape[0], 0
+    for token in tokens[:-1]:
+        if token[0] == "c":
+            out, kernel = map(int, re.match(r"c(\d+)k(\d+)", token).groups())
+            channels, weights = out, weights + out * channels * kernel**2
+        elif token.startswith("FC"):
+            out, inputs = int(token[2:]), channels * (maps[0] * maps[1] if maps else 1)
+            channels, maps, weights = out, (), weights + out * inputs
+        elif token == "BN":
+            weights += 2 * channels
+        elif token == "PLIF":
+            neurons.append((channels, *maps))
+        if re.match("c|MP|AP", token):
+            maps = tuple(side_after(token, side) for side in maps)
+            if min(maps) < 1:
+                with pytest.raises(ValueError, match="too small"):
+                    networks.conv_net(notation, shape, lambda size: FirstOrder())
+                return
+    with torch.device("meta"):
+        net = networks.conv_net(notation, shape, lambda size: FirstOrder())
+        with networks.recorded_spikes(net) as spikes:
+            assert net(torch.empty(3, 2, *shape)).shape == (3, 2, 2)
+    assert [tuple(layer.shape) for layer in spikes] == [(3, 2, *neuron) for neuron in neurons]
+    assert sum(p.numel() for p in net.parameters()) == weights
+
+
+@given(notations(), st.sampled_from([0, 4, 16]), st.sampled_from([0, 5, 32]))
+def test_narrowing_changes_sizes_and_nothing_else(made, channels, features):
+    notation, tokens = made
+    last = max(i for i, token in enumerate(tokens) if token.startswith("FC"))
+
+    def narrowed(i, token):
+        if channels and token.startswith("c"):
+            return re.sub(r"^c\d+", f"c{channels}", token)
+        return f"FC{features}" if features and token.startswith("FC") and i != last else token
+
+    narrow = networks.narrow(notation, channels, features)
+    assert networks.expand(narrow) == [narrowed(i, token) for i, token in enumerate(tokens)]
+    assert re.sub(r"\d", "", narrow) == re.sub(r"\d", "", notation)
+    assert networks.narrow(narrow, channels, features) == narrow
+    average = networks.with_pooling(notation, "average")
+    assert networks.expand(average) == [token.replace("MPk2s2", "APk2s2") for token in tokens]
+    assert networks.with_pooling(notation, "max") == notation

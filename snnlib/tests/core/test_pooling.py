@@ -1,5 +1,7 @@
 """The pooling kernel against PyTorch's max_pool2d, and currents that are the same at every step."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -70,10 +72,9 @@ def test_a_still_gives_the_gradients_of_its_copies(steps):
 
 def test_the_gradient_of_an_expanded_current_is_there_for_those_who_ask():
     still = torch.rand(2, 3)
-    for prepare in (lambda y: y.requires_grad_(), lambda y: (y.requires_grad_(), y)[1]):
-        y = prepare(encoding.direct(still, 5))
-        (grad,) = torch.autograd.grad(LIF(2.0)(y).sum(), y)
-        assert grad.shape == y.shape and grad.abs().sum() > 0
+    y = encoding.direct(still, 5).requires_grad_()
+    (grad,) = torch.autograd.grad(LIF(2.0)(y).sum(), y)
+    assert grad.shape == y.shape and grad.abs().sum() > 0
     y = encoding.direct(still.clone().requires_grad_(), 5)
     y.retain_grad()
     LIF(2.0)(y).sum().backward()
@@ -96,5 +97,25 @@ def test_a_small_conv_net_trains_on_the_kernels():
     assert all(torch.isfinite(p.grad).all() for p in net.parameters())
 
 
-def test_keeping_memory_says_whether_it_could():
-    assert memory.keep_freed() in (True, False)
+@pytest.mark.parametrize(
+    ("platform", "mallopt", "kept"),
+    [
+        ("linux", lambda option, value: 1, True),
+        ("linux", lambda option, value: int(option != memory.M_MMAP_MAX), False),  # one option is refused
+        ("linux", None, False),  # another C library, musl say
+        ("darwin", lambda option, value: 1, False),
+    ],
+)
+def test_keeping_memory_says_whether_it_could(monkeypatch, platform, mallopt, kept):
+    set_options = {}
+
+    def recorded(option, value):
+        set_options[option] = value
+        return mallopt(option, value)
+
+    library = SimpleNamespace(mallopt=recorded) if mallopt else SimpleNamespace()
+    monkeypatch.setattr(memory, "sys", SimpleNamespace(platform=platform))
+    monkeypatch.setattr(memory, "ctypes", SimpleNamespace(CDLL=lambda name: library))
+    assert memory.keep_freed() is kept
+    wanted = {memory.M_TRIM_THRESHOLD: 2**31 - 1, memory.M_TOP_PAD: 64 << 20, memory.M_MMAP_MAX: 0}
+    assert set_options == (wanted if platform == "linux" and mallopt else {})

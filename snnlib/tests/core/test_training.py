@@ -71,8 +71,14 @@ def test_validation_holds_out_a_share_of_each_class(task):
     kept, held = training.split(task.train_y, 0.15, seed=0)
     assert sorted([*kept.tolist(), *held.tolist()]) == list(range(120))
     assert torch.bincount(task.train_y[held]).tolist() == [4, 4, 4, 4]
-    history = fit(network(), task, validation=0.15, **SETTINGS)
-    assert all(0 <= epoch["validation_accuracy"] <= 100 for epoch in history)
+    trained = network()
+    history = fit(trained, task, validation=0.15, **SETTINGS)
+    _, held = training.split(task.train_y, 0.15, SETTINGS["seed"])
+    samples = task.train_x[held], task.train_y[held]
+    size = task.test_batch_size(SETTINGS["batch_size"])
+    now = training.evaluate(trained, *samples, task.encode, size, SETTINGS["seed"])[0]
+    seen = [epoch["validation_accuracy"] for epoch in history]
+    assert seen[-1] == now != seen[0] and seen != [epoch["test_accuracy"] for epoch in history]
     with pytest.raises(ValueError, match="several labels"):
         training.split(torch.rand(10, 26), 0.15, seed=0)
 

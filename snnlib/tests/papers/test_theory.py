@@ -6,11 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy import stats
 
 from snnlib.neurons import LIF, SecondOrder
 from snnlib.papers import published, theory
-from snnlib.results import statistics
 
 
 def run(neuron, current):
@@ -101,7 +99,8 @@ def test_lif_interval_is_what_the_neuron_does(tau, current):
     times = np.flatnonzero(spikes)
     n = theory.lif_interval(current, tau)
     if math.isinf(n):
-        assert len(times) == 0 or current == 1.0  # X = threshold: reached only when floats round up
+        # X = threshold: V comes near it step by step, and reaches it only when floats round up.
+        assert len(times) == 0 or (current == 1.0 and times[0] > 10)
     else:
         assert times[0] == n - 1 and set(np.diff(times)) <= {n}
 
@@ -120,24 +119,3 @@ def test_capability_is_a_z_score_per_task_and_needs_unique_cells():
     assert scores.loc["tidigits"].idxmax() == "2-SDS" and scores.loc["cifar10"].idxmax() == "2-FS"
     with pytest.raises(ValueError, match="average over seeds"):
         theory.capability(pd.concat([table, table]))
-
-
-def test_summary_and_paired_match_scipy():
-    rng = np.random.default_rng(0)
-    a = rng.normal(1, 1, 8)
-    b = a - 0.5 + rng.normal(0, 0.3, 8)
-    reference, ours = stats.ttest_rel(a, b), statistics.paired(a, b)
-    interval = reference.confidence_interval(0.95)
-    assert ours.p == pytest.approx(reference.pvalue)
-    assert (ours.low, ours.high) == pytest.approx((interval.low, interval.high))
-
-
-def test_one_value_has_no_interval_and_bad_input_is_named():
-    assert math.isnan(statistics.summarise([3.0]).sd) and str(statistics.summarise([3.0])) == "3.00 (n = 1)"
-    assert math.isnan(statistics.paired([1.0], [0.5]).p)
-    equal = statistics.paired([52, 48], [50.4, 46.4])
-    assert equal.difference == pytest.approx(1.6) and math.isnan(equal.low) and math.isnan(equal.p)
-    with pytest.raises(ValueError, match="finite"):
-        statistics.summarise([])
-    with pytest.raises(ValueError, match="2 and 1"):
-        statistics.paired([1, 2], [1])

@@ -2,8 +2,12 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
 
 from snnlib.papers import published
 from snnlib.results import tables
@@ -15,9 +19,20 @@ def record(task="mnist", neuron="2-FS", seed=0, accuracy=90.0, **changes):
     config |= {name: changes.pop(name) for name in list(changes) if name in config}
     made = {
         "hash": f"{task}-{neuron}-{seed}-{config['tau']}-{config['task_options']}",
-        "config": config, "task": task, "neuron": neuron, "seed": seed, "network": "mlp-500", "pooling": "",
-        "dataset": "MNIST", "source": "official", "train_samples": 60000, "test_samples": 10000,
-        "accuracy_last": accuracy, "accuracy_best": accuracy + 1, "accuracy_validated": None, "tau": [[2.0]],
+        "config": config,
+        "task": task,
+        "neuron": neuron,
+        "seed": seed,
+        "network": "mlp-500",
+        "pooling": "",
+        "dataset": "MNIST",
+        "source": "official",
+        "train_samples": 60000,
+        "test_samples": 10000,
+        "accuracy_last": accuracy,
+        "accuracy_best": accuracy + 1,
+        "accuracy_validated": None,
+        "tau": [[2.0]],
     }
     return made | changes
 
@@ -71,8 +86,10 @@ def test_keys_come_from_config_task_options_and_record():
 
 
 def test_plif_tables_join_by_initial_tau_and_pooling():
-    runs = [record("cifar10", "PLIF", tau=2.0, pooling="average", accuracy=93.0),
-            record("cifar10", "PLIF", tau=16.0, pooling="max", accuracy=92.0)]
+    runs = [
+        record("cifar10", "PLIF", tau=2.0, pooling="average", accuracy=93.0),
+        record("cifar10", "PLIF", tau=16.0, pooling="max", accuracy=92.0),
+    ]
     keys = ["task", "neuron", "tau", "pooling"]
     table = tables.compare(runs, keys, published=published.table("plif_table5"))
     ours = table[table.n > 0].reset_index(drop=True)
@@ -100,10 +117,19 @@ def test_missing_value_and_wrong_published_table_are_named():
 
 def test_contrast_pairs_seeds_and_reads_the_published_gap():
     values = {"2-FS": (90, 92, 97), "2-RS": (92, 94, 99), "2-SDS": (88, 91), "2-WDS": (90, 93)}
-    runs = [record(neuron=name, seed=seed, accuracy=float(value))
-            for name, row in values.items() for seed, value in enumerate(row)]
-    table = tables.contrast(runs, ["task"], "neuron", ["2-FS", "2-RS"], ["2-SDS", "2-WDS"],
-                            published=published.table("mdn_table3"))
+    runs = [
+        record(neuron=name, seed=seed, accuracy=float(value))
+        for name, row in values.items()
+        for seed, value in enumerate(row)
+    ]
+    table = tables.contrast(
+        runs,
+        ["task"],
+        "neuron",
+        ["2-FS", "2-RS"],
+        ["2-SDS", "2-WDS"],
+        published=published.table("mdn_table3"),
+    )
     row = table.iloc[0]
     assert row.n == 2  # the third seed has one side only
     assert row.ours == pytest.approx(1.5) and row.sd == pytest.approx(math.sqrt(0.5))
@@ -120,12 +146,28 @@ def test_contrast_of_one_seed_has_no_interval_and_of_none_no_row():
 
 def test_agreement_is_put_in_words():
     nan = math.nan
-    rows = [(1, 2, 1, 3, 5), (1, -2, -3, -1, 5), (1, 2, -1, 5, 5), (1, 2, nan, nan, 1), (-1, 2, nan, nan, 1),
-            (nan, 2, 1, 3, 5), (1, 0, nan, nan, 1), (1, 2, nan, nan, 2), (0, 2, 1, 3, 5)]
+    rows = [
+        (1, 2, 1, 3, 5),
+        (1, -2, -3, -1, 5),
+        (1, 2, -1, 5, 5),
+        (1, 2, nan, nan, 1),
+        (-1, 2, nan, nan, 1),
+        (nan, 2, 1, 3, 5),
+        (1, 0, nan, nan, 1),
+        (1, 2, nan, nan, 2),
+        (0, 2, 1, 3, 5),
+    ]
     assert tables.agreement(pd.DataFrame(rows, columns=["published", "ours", "low", "high", "n"])) == [
-        "same direction, interval excludes 0", "opposite direction, interval excludes 0",
-        "undecided, interval includes 0", "same direction, one seed", "opposite direction, one seed", "",
-        "no difference", "same direction, equal in all 2 seeds", "published: no difference"]
+        "same direction, interval excludes 0",
+        "opposite direction, interval excludes 0",
+        "undecided, interval includes 0",
+        "same direction, one seed",
+        "opposite direction, one seed",
+        "",
+        "no difference",
+        "same direction, equal in all 2 seeds",
+        "published: no difference",
+    ]
 
 
 def test_runs_that_by_does_not_tell_apart_are_refused():
@@ -144,8 +186,17 @@ def test_nothing_run_leaves_the_published_rows():
 
 
 def test_labels_say_what_was_used():
-    runs = [record(), record(seed=1, dataset="Handwritten digits, stand-in for MNIST", source="stand-in",
-                             train_samples=100, test_samples=50, epochs=1)]
+    runs = [
+        record(),
+        record(
+            seed=1,
+            dataset="Handwritten digits, stand-in for MNIST",
+            source="stand-in",
+            train_samples=100,
+            test_samples=50,
+            epochs=1,
+        ),
+    ]
     assert tables.data_label(runs).endswith("; Handwritten digits, stand-in for MNIST (stand-in, 100 + 50)")
     assert tables.budget(runs) == "3 epochs, 500 hidden; 1 epoch, 500 hidden"
     notation = "{c16k3s1-BN-PLIF-MPk2s2}*2-DP-FC64-PLIF-DP-FC100-PLIF-APk10s10"
@@ -159,3 +210,111 @@ def test_views_for_readers():
     assert square.loc["mnist", "2-FS"] == "91.00 ± 1.41" and square.loc["timit", "2-RS"] == "90.00"
     assert square.loc["mnist", "2-RS"] == ""
     assert tables.shown(table).sd.tolist() == ["1.41", ""]
+
+
+# --- any records --------------------------------------------------------------------------------------------
+
+SETTINGS = ("2-FS", "2-RS", "2-SDS", "2-WDS")
+seeded = st.dictionaries(st.integers(0, 5), st.floats(0, 100).map(lambda x: round(x, 4)), max_size=5)
+tasks_of = st.dictionaries(
+    st.sampled_from(["mnist", "timit", "nettalk"]), st.dictionaries(st.sampled_from(SETTINGS), seeded)
+)
+
+
+def records_of(cells, shuffle):
+    """task -> neuron -> seed -> accuracy, as records in any order."""
+    made = [
+        record(task, neuron, seed, accuracy)
+        for task, neurons in cells.items()
+        for neuron, values in neurons.items()
+        for seed, accuracy in values.items()
+    ]
+    shuffle.shuffle(made)
+    return made
+
+
+@given(tasks_of, st.randoms(use_true_random=False))
+def test_compare_of_any_records(cells, shuffle):
+    runs = records_of(cells, shuffle)
+    theirs = published.table("mdn_table3")
+    table = tables.compare([*runs, *runs[:3]], ["task", "neuron"], published=theirs)
+    assert len(table) == 35  # each setting of ours is one of the paper's
+    assert list(zip(table.task, table.neuron, strict=True)) == list(
+        zip(theirs.task, theirs.neuron, strict=True)
+    )
+    assert table.published.tolist() == theirs["mean"].tolist()
+    for row in table.itertuples():
+        values = list(cells.get(row.task, {}).get(row.neuron, {}).values())
+        assert row.n == len(values) and (row.data == tables.NOT_RUN) == (not values)
+        if not values:
+            assert all(map(math.isnan, (row.ours, row.sd, row.interval, row.difference))) and row.budget == ""
+            continue
+        assert row.ours == pytest.approx(np.mean(values), abs=1e-9)
+        assert row.difference == pytest.approx(row.ours - row.published, abs=1e-9)
+        assert math.isnan(row.sd) == math.isnan(row.interval) == (len(values) == 1)
+        if len(values) > 1:
+            assert row.sd == pytest.approx(np.std(values, ddof=1), abs=1e-9)
+            half = stats.t.ppf(0.975, len(values) - 1) * row.sd / math.sqrt(len(values))
+            assert row.interval == pytest.approx(half, rel=1e-6, abs=1e-9)
+
+
+@given(tasks_of, st.randoms(use_true_random=False))
+def test_settings_that_no_paper_has_come_as_they_were_run(cells, shuffle):
+    runs = records_of(cells, shuffle)
+    table = tables.compare(runs, ["neuron", "task"])
+    assert list(zip(table.task, table.neuron, strict=True)) == list(
+        dict.fromkeys((run["task"], run["neuron"]) for run in runs)
+    )
+    assert table.n.sum() == len(runs) and table.published.isna().all()
+
+
+@given(
+    tasks_of,
+    st.randoms(use_true_random=False),
+    st.permutations(SETTINGS),
+    st.sampled_from([(1, 1), (2, 2), (1, 3)]),
+)
+def test_contrast_pairs_the_seeds_of_any_records(cells, shuffle, order, sizes):
+    a, b = order[: sizes[0]], order[sizes[0] : sum(sizes)]
+    runs = records_of(cells, shuffle)
+    theirs = published.table("mdn_table3")
+    table = tables.contrast(runs, ["task"], "neuron", a, b, published=theirs)
+    expected = {}
+    for task in dict.fromkeys(run["task"] for run in runs):
+        values = [[cells[task].get(name, {}) for name in side] for side in (a, b)]
+        seeds = sorted(set.intersection(*(set(found) for side in values for found in side)))
+        gaps = [np.subtract(*(np.mean([found[seed] for found in side]) for side in values)) for seed in seeds]
+        if gaps:
+            expected[task] = gaps
+    assert table.task.tolist() == list(expected)
+    means = theirs.set_index(["task", "neuron"])["mean"]
+    for row, gaps in zip(table.itertuples(), expected.values(), strict=True):
+        assert row.n == len(gaps) and row.ours == pytest.approx(np.mean(gaps), abs=1e-9)
+        gap = np.subtract(*(np.mean([means[row.task, name] for name in side]) for side in (a, b)))
+        assert row.published == pytest.approx(gap, abs=1e-9)
+        assert row.difference == pytest.approx(row.ours - gap, abs=1e-9)
+        if len(gaps) == 1:
+            assert all(map(math.isnan, (row.sd, row.low, row.high, row.p)))
+            continue
+        assert row.sd == pytest.approx(np.std(gaps, ddof=1), abs=1e-9)
+        if row.sd > 1e-6:
+            test = stats.ttest_1samp(gaps, 0)
+            interval = test.confidence_interval(0.95)
+            assert row.p == pytest.approx(test.pvalue, rel=1e-6)
+            assert (row.low, row.high) == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-6)
+    other = tables.contrast(runs, ["task"], "neuron", b, a, published=theirs)
+    assert other.ours.tolist() == pytest.approx((-table.ours).tolist())
+    assert other.published.tolist() == pytest.approx((-table.published).tolist())
+
+
+@given(seeded.filter(bool), st.data())
+def test_two_runs_of_one_seed_are_never_mixed(values, data):
+    """Whichever key tells them apart is asked for: neither table takes the mean over two settings."""
+    twice = data.draw(st.sampled_from(sorted(values)))
+    runs = [record(seed=seed, accuracy=accuracy) for seed, accuracy in values.items()]
+    runs += [record(seed=twice, tau=16.0), record(neuron="2-RS", seed=twice)]
+    with pytest.raises(ValueError, match="do not tell all runs apart"):
+        tables.compare(runs, ["task", "neuron"])
+    with pytest.raises(ValueError, match="share a seed"):
+        tables.contrast(runs, ["task"], "neuron", ["2-FS"], ["2-RS"])
+    assert sorted(tables.compare(runs, ["task", "neuron", "tau"]).n) == sorted([len(values), 1, 1])

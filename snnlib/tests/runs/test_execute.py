@@ -4,18 +4,43 @@ processes.
 
 import dataclasses
 import json
+import os
 import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
 
-from snnlib import datasets, neurons, training
+from snnlib import datasets, neurons, paths, training
 from snnlib.neurons import PRESETS
 from snnlib.runs import execute, jobs, pictures, plan, records
 from snnlib.runs.config import CODE_BERNOULLI, Run, beyond, from_config
 from snnlib.tests.runs.samples import BASE, PLIF
 
 pytestmark = pytest.mark.usefixtures("small_world")
+
+
+NARROW = dataclasses.replace(PLIF, epochs=3, batch_size=5, train_samples=120, test_samples=60)
+BY_THE_WAY = ("seconds", "finished", "commit")
+ELSEWHERE = """
+import json, sys
+from pathlib import Path
+from snnlib.runs import jobs
+from snnlib.tests.conftest import register_quarters
+from snnlib.tests.runs.test_execute import NARROW, numbers
+register_quarters()
+print(json.dumps(numbers(jobs.train_one(NARROW, Path(sys.argv[1])))))
+"""
+
+
+def numbers(record: dict) -> dict:
+    """A record as JSON holds it, without what the clock and the repository say."""
+
+    def kept(values):
+        return {name: value for name, value in values.items() if name not in BY_THE_WAY}
+
+    return json.loads(json.dumps(kept(record) | {"curve": [kept(epoch) for epoch in record["curve"]]}))
 
 
 def test_every_field_changes_the_hash():
@@ -109,6 +134,23 @@ def test_two_processes_give_the_numbers_of_one(results_in):
         assert a["accuracy_last"] == b["accuracy_last"] and a["checksum"] == b["checksum"]
 
 
+def test_a_narrow_plif_run_has_the_same_digits_in_every_process(tmp_path):
+    here = numbers(jobs.train_one(NARROW, tmp_path / "here"))
+    environment = os.environ | {"PYTHONHASHSEED": "5", "OMP_NUM_THREADS": "2"}
+    command = [sys.executable, "-c", ELSEWHERE, tmp_path / "there"]
+    there = subprocess.run(command, env=environment, cwd=paths.ROOT, capture_output=True, text=True)
+    assert there.returncode == 0, there.stderr
+    assert json.loads(there.stdout) == here
+    # Another processor may round the sums of a convolution differently; what the net learns stays the same.
+    losses, accuracies = (
+        [epoch[name] for epoch in here["curve"]] for name in ("train_loss", "test_accuracy")
+    )
+    assert losses[1:] == pytest.approx([0.0980922, 0.0570807, 0.0288349], rel=0.02)
+    assert accuracies == pytest.approx([25, 25, 100, 100], abs=3.4)  # two samples of sixty
+    assert here["spike_rates"] == pytest.approx([0.1861, 0.5396, 0.0922], abs=0.02)
+    assert here["tau"][-1] == pytest.approx([1.67919, 1.58576, 1.60649], rel=0.01)
+
+
 def test_missing_runs_without_training_are_left_out_and_counted(results_in, capsys):
     (record,) = execute.run([BASE], "test", workers=1, progress=False)
     other = dataclasses.replace(BASE, seed=1)
@@ -132,6 +174,7 @@ def test_a_damaged_record_says_what_to_do(results_in):
 
 def test_an_interrupted_run_goes_on(results_in, monkeypatch):
     store = results_in / "test" / "runs"
+    whole = jobs.train_one(BASE, results_in / "whole")
     real = records.record
     monkeypatch.setattr(records, "record", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
@@ -141,7 +184,8 @@ def test_an_interrupted_run_goes_on(results_in, monkeypatch):
     assert left.epochs_done.tolist() == [2] and not left.recorded.any()
     monkeypatch.setattr(records, "record", real)
     monkeypatch.setitem(jobs.LOSSES, "", lambda *_: pytest.fail("an epoch was trained again"))
-    assert execute.run([BASE], "test", workers=1, progress=False)[0]["accuracy_last"] >= 0
+    (resumed,) = execute.run([BASE], "test", workers=1, progress=False)
+    assert numbers(resumed) == numbers(whole)
 
 
 def test_the_speed_of_a_plan_is_measured(results_in):
