@@ -30,13 +30,14 @@ def _steps_to_try(kind):
     # From v = u = 0 a charge of x gives h = rest + gain x, exactly: here h is an edge, or beside it.
     gain = {"lif": 0.5, "izhikevich": 0.5}.get(kind, 1.0)
     rest = {"lif": 0.5 * V_RESET, "izhikevich": 70.0}.get(kind, 0.0)
-    edges = [threshold, threshold - width, threshold + width, LIMIT, -LIMIT, 2 * LIMIT, -2 * LIMIT]
+    bound = (1 - 2**-20) * LIMIT  # on the bound itself the gradient is a matter of taste
+    edges = [threshold, threshold - width, threshold + width, bound, -bound, 2 * LIMIT, -2 * LIMIT]
     h = torch.tensor([edge + beside for beside in (0.0, 2**-20, -(2**-20)) for edge in edges], dtype=x.dtype)
     x[: len(h)], v[: len(h)], u[: len(h)] = (h - rest) / gain, 0.0, 0.0
     for row, value in zip(p, parameters, strict=False):
         row[: len(h)] = value
     far = slice(100, 140)  # U leaves its bounds where the first parameter is negative, V where it is squared
-    u[far] *= LIMIT
+    u[far] *= LIMIT / scale
     p[0][far] *= 100
     v[120:160] *= LIMIT / 3
     return x, v, u, p
