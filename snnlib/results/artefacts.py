@@ -6,8 +6,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from snnlib import files, paths
-from snnlib.results import ledger
 from snnlib.provenance import Passport, commit, trust
+from snnlib.results import ledger
 
 HASH_SALT = "snn-paper-companion"  # makes the ids inside an SVG, and so its bytes, the same in every run
 
@@ -47,7 +47,9 @@ def save_table(
     sidecar = _sidecar("table", stem, profile, caption, notes, passport, sources, chapter)
     known = {p.label: (p,) for p in _passports(passport)} | df.attrs.get("passports", {})
     cells = df["data"].dropna().unique() if "data" in df else ()
-    sidecar["data"] = {cell: max((p.source for p in known[cell]), key=trust) for cell in cells if cell in known}
+    sidecar["data"] = {
+        cell: max((p.source for p in known[cell]), key=trust) for cell in cells if cell in known
+    }
     _write(folder / f"{stem}.json", sidecar)
     return folder / f"{stem}.csv"
 

@@ -195,9 +195,7 @@ def network_size(network: str) -> str:
     return f"{channels} channels, FC {features}"
 
 
-def wide(
-    table: pd.DataFrame, index: str, columns: str, value: str = "ours", sd: str = "sd"
-) -> pd.DataFrame:
+def wide(table: pd.DataFrame, index: str, columns: str, value: str = "ours", sd: str = "sd") -> pd.DataFrame:
     """A tidy table as the papers print it: ``index`` down, ``columns`` across, cells like "98.67 ± 0.05"."""
     cells = [
         "" if pd.isna(mean) else f"{mean:.2f}" if pd.isna(spread) else f"{mean:.2f} ± {spread:.2f}"

@@ -81,9 +81,13 @@ def test_the_kind_of_each_cell_of_data_is_told_beside_the_table(results_in):
     """From the frame's own passports, where it has them, and from those that the artefact is given."""
     told, not_called_so = record(0), record(1, "stand-in", dataset="Drawn digits")
     both = [told, record(2, "part", dataset="A (stand-in) of, in name; only")]
-    frame = pd.DataFrame({"data": [*map(tables.data_label, ([told], [not_called_so], both)), "not run", None]})
+    frame = pd.DataFrame(
+        {"data": [*map(tables.data_label, ([told], [not_called_so], both)), "not run", None]}
+    )
     frame.attrs["passports"] = tables.behind(both)
-    path = artefacts.save_table(frame, "mdn_table3", "smoke", caption="A", passport=[told, not_called_so, None])
+    path = artefacts.save_table(
+        frame, "mdn_table3", "smoke", caption="A", passport=[told, not_called_so, None]
+    )
     kinds = json.loads(path.with_suffix(".json").read_text())["data"]
     assert list(kinds.values()) == ["official", "stand-in", "part"] and list(kinds) == list(frame.data[:3])
 

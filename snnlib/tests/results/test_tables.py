@@ -49,11 +49,18 @@ def test_mean_sd_interval_and_difference():
 
 
 def test_passports_travel_with_a_table():
-    runs = [record(), record("timit", source="part", checksum="ab"), record("timit", seed=1, source="stand-in")]
+    runs = [
+        record(),
+        record("timit", source="part", checksum="ab"),
+        record("timit", seed=1, source="stand-in"),
+    ]
     frame = tables.compare(runs, ["task", "neuron"], published=published.table("mdn_table3"))
     chosen = frame.assign(more=1)[frame.task == "timit"].reset_index(drop=True)
     words = chosen.data[chosen.n == 2].item()
-    assert [(p.source, p.checksum) for p in tables.passports(chosen, words)] == [("part", "ab"), ("stand-in", "")]
+    assert [(p.source, p.checksum) for p in tables.passports(chosen, words)] == [
+        ("part", "ab"),
+        ("stand-in", ""),
+    ]
     assert words == "; ".join(p.label for p in tables.passports(chosen, words))
     assert tables.passports(chosen, tables.NOT_RUN) == () == tables.passports(pd.DataFrame(), words)
     gap = tables.contrast([*runs, record(neuron="2-RS")], ["task"], "neuron", ["2-FS"], ["2-RS"])
