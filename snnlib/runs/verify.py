@@ -75,7 +75,7 @@ def difference(old: dict, new: dict) -> tuple[str, bool]:
     share = (old["accuracy_last"] + new["accuracy_last"]) / 200
     chance = 300 * math.sqrt(2 * share * (1 - share) / samples)
     apart = abs(old["accuracy_last"] - new["accuracy_last"])
-    words = f"first epoch's loss within {start:.0e}, last accuracy {apart:.2f} points apart"
+    words = f"first epoch's loss within {100 * start:.3f} %, last accuracy {apart:.2f} points apart"
     words += "" if old["checksum"] == new["checksum"] else ", features rounded otherwise"
     same = untrained < 2.5 and start <= START and apart <= chance
     return (f"the same up to rounding: {words}" if same else f"DIFFERENT: {words}"), same
