@@ -195,6 +195,6 @@ def save(report: Report, path: Path | None = None) -> Path:
     """Write the table as CSV (default: results/bench/speed.csv), passport and notes as JSON beside it."""
     path = path or paths.ROOT / "results" / "bench" / "speed.csv"
     text = report.speed.round(4).to_csv(index=False, lineterminator="\n")
-    files.write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    files.write_text(path, text)
     files.write_json(path.with_suffix(".json"), report.passport | {"notes": report.notes})
     return path

@@ -63,7 +63,7 @@ def leave_out(stem: str, profile: str, reason: str, say: bool = True) -> None:
 
 def _write(path, content):
     text = content if isinstance(content, str) else json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    files.write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    files.write_text(path, text)
 
 
 def _sidecar(kind, stem, profile, caption, notes, passport, sources, chapter):

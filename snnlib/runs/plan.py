@@ -1,7 +1,6 @@
 """What there is to train: which runs are recorded, on which data, how long the others will take here."""
 
 import functools
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,8 +21,8 @@ def plan(runs: Sequence[Run], profile: str, train: bool = True) -> pd.DataFrame:
     rows, (ratio, _) = [], speed(profile)
     for r in dict.fromkeys(runs):
         record = store.read(r, profile, other_data=not train)
-        partial = _partial(store.folder(profile), r)
-        left = seconds(r) * ratio.get(r.paper, 1.0) * (1 - len(partial) / (r.epochs + 1))
+        seen = store.epochs_seen(r, store.folder(profile))
+        left = seconds(r) * ratio.get(r.paper, 1.0) * (1 - seen / (r.epochs + 1))
         rows.append(
             {
                 "run": r.title,
@@ -33,7 +32,7 @@ def plan(runs: Sequence[Run], profile: str, train: bool = True) -> pd.DataFrame:
                 "epochs": r.epochs,
                 "recorded": record is not None,
                 "recorded_on": f"{record['dataset']} ({record['source']})" if record else "",
-                "epochs_done": r.epochs if record else max(len(partial) - 1, 0),
+                "epochs_done": r.epochs if record else max(seen - 1, 0),
                 "seconds": 0 if record else left,
             }
         )
@@ -89,18 +88,9 @@ def estimate(record: dict) -> float:
 
 def _loaded(path: Path) -> dict | None:
     try:
-        record = json.loads(path.read_text())
-        return record if store.FIELDS <= set(record) else None
-    except (OSError, ValueError, TypeError):  # damaged; who asks for this run is told so
+        return store.accepted(path.read_text(), path.name)
+    except (OSError, ValueError):  # damaged; who asks for this run is told so
         return None
-
-
-def _partial(store: Path, r: Run) -> list:
-    """The epochs that an unfinished run has behind it."""
-    try:
-        return json.loads((store / f"{r.hash}.partial.json").read_text())
-    except (OSError, ValueError):
-        return []
 
 
 # (train, test) samples of the whole sets.

@@ -52,6 +52,14 @@ def weights(r: Run, profile: str) -> Path | None:
     return next((path for path in found if path.exists()), None)
 
 
+def epochs_seen(r: Run, folder: Path) -> int:
+    """How many epochs, the untrained network's included, an unfinished run has behind it in ``folder``."""
+    try:
+        return len(json.loads((folder / f"{r.hash}.partial.json").read_text()))
+    except (OSError, ValueError):
+        return 0
+
+
 def accepted(text: str, where: str) -> dict:
     """The record in ``text``; ValueError says ``where`` one is damaged or is not what its config says."""
     try:
@@ -129,8 +137,7 @@ def add(found: list[tuple[dict, Path]], replace: bool = False) -> int:
             json.dumps(record, sort_keys=True, allow_nan=False, separators=(",", ":")) + "\n"
             for record in sorted(both, key=lambda record: record["hash"])
         ]
-        text = "".join(lines)
-        files.write_atomically(paths.REFERENCE_RUNS / name, lambda path, text=text: path.write_text(text))
+        files.write_text(paths.REFERENCE_RUNS / name, "".join(lines))
     for record, path in found:
         if _pictured(record["config"]) and path.exists() and not reference_weights(record["hash"]).exists():
             _keep_weights(path, reference_weights(record["hash"]))
