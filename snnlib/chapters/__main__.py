@@ -64,7 +64,8 @@ def main(arguments=None) -> int:
         names = every if "all" in options.chapters else options.chapters
         chapters = sorted({ledger.find(name) for name in names})
         overrides = dict(options.overrides)
-        if options.train and any("train" in parameters.of(chapter) for chapter in chapters):
+        notebooks = [parameters.NOTEBOOKS / f"{chapter}.ipynb" for chapter in chapters]
+        if options.train and any("train" in parameters.read(notebook) for notebook in notebooks):
             overrides["train"] = "true"
         if options.workers < 0:
             raise ValueError(f"--workers is {options.workers}; it must be 0 (one per core) or more.")
