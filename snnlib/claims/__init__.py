@@ -98,19 +98,9 @@ def _numbers(claim, effect: Effect | None) -> dict:
             quoted[name] = math.nan if theirs is None else theirs.ours
     row |= quoted
     if effect is None:
-        nothing = dict.fromkeys(("ours", "low", "high", "p", "difference"), math.nan)
-        return (
-            row
-            | nothing
-            | {
-                "n": 0,
-                "verdict": NOT_TESTABLE,
-                "reason": _missing(claim),
-                "scope": "",
-                "data": tables.NOT_RUN,
-                "budget": "",
-            }
-        )
+        nothing = dict.fromkeys(("ours", "low", "high", "p", "difference"), math.nan) | {"n": 0}
+        words = {"verdict": NOT_TESTABLE, "reason": _missing(claim), "scope": ""}
+        return row | nothing | words | {"data": tables.NOT_RUN, "budget": ""}
     low, high = effect.interval
     behind = list(effect.records)
     return row | {

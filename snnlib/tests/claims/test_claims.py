@@ -9,6 +9,7 @@ from matplotlib import pyplot as plt
 
 from snnlib import claims, datasets
 from snnlib.claims import measures, selection, sources, verdicts
+from snnlib.claims.verdicts import over_seeds
 from snnlib.figures import claims as drawing
 from snnlib.neurons import PRESETS
 from snnlib.papers import published
@@ -157,10 +158,10 @@ def test_interval_and_p_are_student_t():
 
 
 def test_welch():
-    effect = verdicts.unpaired({0: 1.0, 1: 2.0, 2: 3.0}, {0: 0.0, 1: 0.2})
+    effect = verdicts.unpaired(over_seeds({0: 1.0, 1: 2.0, 2: 3.0}), over_seeds({0: 0.0, 1: 0.2}))
     assert effect.ours == pytest.approx(1.9) and effect.se == pytest.approx((1 / 3 + 0.01) ** 0.5)
     assert 1 < effect.df < 3
-    assert math.isnan(verdicts.unpaired({0: 1.0}, {0: 0.0, 1: 0.2}).interval[0])
+    assert math.isnan(verdicts.unpaired(over_seeds({0: 1.0}), over_seeds({0: 0.0, 1: 0.2})).interval[0])
 
 
 def test_holm():
