@@ -101,12 +101,10 @@ def narrow(notation: str, channels: int, features: int) -> str:
     """The same net with fewer maps: every ``c*`` becomes ``channels``, every FC but the last ``features``;
     0 keeps Table S1's.
     """
-    fcs = re.findall(r"FC\d+", notation)
     if channels:
         notation = re.sub(r"c\d+k", f"c{channels}k", notation)
     if features:
-        for wide in set(fcs[:-1]):
-            notation = notation.replace(wide, f"FC{features}")
+        notation = re.sub(r"FC\d+(?=.*FC)", f"FC{features}", notation)
     return notation
 
 
