@@ -110,23 +110,15 @@ def _budget(records):
     """What the runs behind an artefact cost: ranges over the records, seconds added up; {} without runs."""
     if not records:
         return {}
-    configs = [record.get("config", {}) for record in records]
-    budget = {"runs": len({record.get("hash", position) for position, record in enumerate(records)})}
-    seeds = sorted({config["seed"] for config in configs if "seed" in config})
-    if seeds:
-        budget["seeds"] = seeds
-    for name in ("epochs", "time_steps"):
-        values = sorted({config[name] for config in configs if name in config})
-        if values:
+    distinct = {record["hash"]: record for record in records}.values()
+
+    def found(name):
+        """What the records say under a name, or else their runs."""
+        return sorted({record.get(name) or record["config"].get(name) for record in distinct} - {None, 0, ""})
+
+    budget = {"runs": len(distinct), "seeds": sorted({record["config"]["seed"] for record in distinct})}
+    for name in ("epochs", "time_steps", "train_samples", "test_samples"):
+        if values := found(name):
             budget[name] = [values[0], values[-1]]
-    for name in ("train_samples", "test_samples"):
-        values = sorted({record[name] for record in records if record.get(name)})
-        if values:
-            budget[name] = [values[0], values[-1]]
-    budget["devices"] = sorted({str(record["device"]) for record in records if record.get("device")})
-    budget["commits"] = sorted({str(record["commit"]) for record in records if record.get("commit")})
-    seconds = {
-        record.get("hash", position): record.get("seconds", 0.0) for position, record in enumerate(records)
-    }
-    budget["seconds"] = round(sum(seconds.values()), 1)
-    return budget
+    seconds = round(sum(record["seconds"] for record in distinct), 1)
+    return budget | {"devices": found("device"), "commits": found("commit"), "seconds": seconds}

@@ -57,7 +57,7 @@ def speed(profile: str) -> tuple[dict[str, float], str]:
     """Measured over estimated seconds on one CPU core for each paper, and in words what that rests on: this
     machine's own finished runs of the profile, else the reference runs, else nothing.
     """
-    own = (_loaded(path) for path in list(store.folder(profile).glob("[0-9a-f]*[0-9a-f].json"))[:200])
+    own = (_loaded(path) for path in store.finished(store.folder(profile))[:200])
     for records, basis in (
         (own, "this profile's finished runs"),
         (store.records().values(), "the reference runs, from the machine that made them"),

@@ -52,6 +52,11 @@ def weights(r: Run, profile: str) -> Path | None:
     return next((path for path in found if path.exists()), None)
 
 
+def finished(folder: Path) -> list[Path]:
+    """The files of the records in ``folder``, none of unfinished runs."""
+    return sorted(folder.glob("[0-9a-f]*[0-9a-f].json"))
+
+
 def epochs_seen(r: Run, folder: Path) -> int:
     """How many epochs, the untrained network's included, an unfinished run has behind it in ``folder``."""
     try:
