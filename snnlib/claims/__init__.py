@@ -19,7 +19,6 @@ from snnlib.runs import grids
 __all__ = ["ALPHA", "NOT_TESTABLE", "VERDICTS", "Effect", "count", "listed", "measure", "scoreboard"]
 
 WORDS = ("id", "paper", "label", "statement", "where", "statistic", "sesoi", "unit")
-FIELDS = (*WORDS, "measure", "arguments", "test")
 NEEDS_PAPER_BUDGET = ("level",)  # sentences about an absolute accuracy
 
 
