@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from snnlib import paths
-from snnlib.chapters import parameters
+from snnlib.chapters import parameters, publishing, readme, report
 from snnlib.chapters.run import plan, run
 from snnlib.results import ledger
 
@@ -45,16 +45,10 @@ def main(arguments=None) -> int:
     options = _arguments(arguments)
     try:
         if options.command == "report":
-            from snnlib.chapters import report
-
             print(f"report: {paths.short(report.write(options.profile))}")
             return 0
         if options.command in ("publish", "check"):
-            from snnlib.chapters import publishing
-
             if options.command == "publish":
-                from snnlib.chapters import readme
-
                 status = publishing.publish(options.profile)
                 if status == 0:
                     readme.write(options.profile)

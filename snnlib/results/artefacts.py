@@ -1,5 +1,6 @@
 """Save the figures and tables of a chapter, each with a sidecar that says where its numbers come from."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -22,10 +23,7 @@ def save_figure(
     folder = paths.results(profile) / "figures"
     with plt.rc_context({"svg.hashsalt": HASH_SALT, "svg.fonttype": "path"}):
         for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", {"Software": None})):
-
-            def write(temporary, metadata=metadata):
-                fig.savefig(temporary, metadata=metadata, dpi=160, bbox_inches="tight")
-
+            write = functools.partial(fig.savefig, metadata=metadata, dpi=160, bbox_inches="tight")
             files.write_atomically(folder / f"{stem}{suffix}", write)
     _write(
         folder / f"{stem}.json", _sidecar("figure", stem, profile, caption, notes, passport, sources, chapter)
