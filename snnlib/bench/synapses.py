@@ -19,8 +19,7 @@ def race(
     """
     steps, batch, inputs, outputs = shape
     generator = torch.Generator(device).manual_seed(0)
-    chances = torch.full((batch, inputs), density, device=device)
-    spikes = encoding.bernoulli(chances, steps, generator)
+    spikes = encoding.bernoulli(torch.full((batch, inputs), density, device=device), steps, generator)
     grad = torch.randn((steps * batch, outputs), generator=generator, device=device)
     layer = synapses.Linear(inputs, outputs).to(device)
     weight, bias = (p.detach().contiguous().requires_grad_() for p in (layer.weight, layer.bias))
@@ -36,10 +35,18 @@ def race(
         _contender("ours, dense spikes", lambda: layer(spikes).flatten(0, 1), ours, grad, ("ours",)),
     ]
     if device == "cpu":
-        listed = encoding.bernoulli_spikes(chances, steps, torch.Generator().manual_seed(0))  # the same
-        entries.append(_contender("ours, listed spikes", lambda: layer(listed), ours, grad, ("ours",)))
+        indices = as_indices(spikes)
+        entries.append(_contender("ours, listed spikes", lambda: layer(indices), ours, grad, ("ours",)))
     name = f"synapse {inputs} -> {outputs}, {steps * batch} rows, {100 * density:g} % spikes"
     contest(name, entries, effort, results, device)
+
+
+def as_indices(spikes: Tensor) -> synapses.Spikes:
+    """The same spikes [T, B, N] as an encoder hands them over."""
+    rows = spikes.flatten(0, 1)
+    count = (rows != 0).sum(1)
+    indices = rows.nonzero()[:, 1].to(torch.int32)
+    return synapses.Spikes(tuple(spikes.shape), indices, count.cumsum(0) - count, count)
 
 
 def _contender(name, forward, learned, grad, roles) -> Contender:
