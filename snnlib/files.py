@@ -23,10 +23,14 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
     return path
 
 
+def write_text(path: Path, text: str) -> Path:
+    """A text in UTF-8, written in one step."""
+    return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
 def write_json(path: Path, value) -> Path:
     """JSON knows no infinities: a number that is not finite (a diverged run) becomes null."""
-    text = json.dumps(_finite(value), allow_nan=False) + "\n"
-    return write_atomically(path, lambda temporary: temporary.write_text(text))
+    return write_text(path, json.dumps(_finite(value), allow_nan=False) + "\n")
 
 
 def _finite(value):

@@ -104,8 +104,7 @@ def narrow(notation: str, channels: int, features: int) -> str:
     if channels:
         notation = re.sub(r"c\d+k", f"c{channels}k", notation)
     if features:
-        before, *last = notation.rpartition("FC")
-        notation = "".join([re.sub(r"FC\d+", f"FC{features}", before), *last])
+        notation = re.sub(r"FC\d+(?=.*FC)", f"FC{features}", notation)
     return notation
 
 

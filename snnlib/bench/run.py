@@ -15,7 +15,6 @@ from snnlib.bench.measure import Effort, Results
 from snnlib.kernels.memory import keep_freed
 from snnlib.provenance import commit
 
-WORKLOADS = ("layer", "memory", "synapse", "step", "epoch", "ensemble", "open")
 KINDS = ("LIF", "PLIF", "2nd order", "1st order")
 
 
@@ -70,51 +69,6 @@ class Report:
     passport: dict
 
 
-def run(
-    only: Iterable[str] = WORKLOADS,
-    device: str = "cpu",
-    sizes: str = "",
-    effort: Effort | None = None,
-    say: Callable[[str], None] = lambda text: None,
-    threads: int = 1,
-) -> Report:
-    """Measure the workloads ``only``. ``sizes``: a key of ``SIZES`` ("": what suits the device); ``say`` is
-    told what begins; ``threads``: of the CPU, one as every run of the companion has. Raises ValueError for
-    an unknown workload, size or a device that is not there.
-    """
-    only, effort = list(only), effort or Effort()
-    unknown = [name for name in only if name not in WORKLOADS]
-    if unknown or not only:
-        raise ValueError(
-            f"Unknown workload {', '.join(unknown) or 'list (empty)'}; use {', '.join(WORKLOADS)}."
-        )
-    sizes = sizes or ("cuda" if device.startswith("cuda") else "full")
-    if sizes not in SIZES:
-        raise ValueError(f"Unknown sizes {sizes!r}; use one of {', '.join(SIZES)}.")
-    if device != "cpu" and not (device.startswith("cuda") and torch.cuda.is_available()):
-        raise ValueError(
-            f"The device {device!r} is not there; use cpu{', cuda' * torch.cuda.is_available()}."
-        )
-    if threads < 1:
-        raise ValueError(f"threads is {threads}; at least one is needed.")
-    torch.set_num_threads(threads)
-    memory_kept = keep_freed()  # as in training; for every contender alike
-    began, results, memory = time.perf_counter(), Results(notes=peers.missing()), pd.DataFrame()
-    for name in only:
-        say(f"{time.perf_counter() - began:5.0f} s  {name}")
-        made = _WORKLOADS[name](SIZES[sizes], effort, results, device)
-        memory = made if name == "memory" else memory
-    passport = _passport(device, sizes, effort) | {"freed memory kept": memory_kept}
-    passport |= {"seconds": round(time.perf_counter() - began, 1)}
-    return Report(
-        measure.table(results.rows),
-        memory,
-        bars.judge(results.rows),
-        list(dict.fromkeys(results.notes)),
-        passport,
-    )
-
-
 def _layers(sizes, effort, results, device):
     for shape in sizes.layers:
         for kind in KINDS if shape == sizes.layers[0] else KINDS[:3]:
@@ -158,15 +112,66 @@ def _open(sizes, effort, results, device):
         layers.race("LIF", shape, effort, results, device, linear=True)
 
 
-_WORKLOADS = dict(
-    zip(WORKLOADS, (_layers, _memory, _synapse, _steps, _epochs, _ensemble, _open), strict=True)
-)
-
-
 def _less(effort: Effort, shape: tuple) -> Effort:
     """A loop in Python takes seconds for ten million neuron-steps: three rounds have to do there."""
     large = torch.Size(shape).numel() > 5e6
     return replace(effort, least=min(3, effort.least)) if large else effort
+
+
+WORKLOADS = {
+    "layer": _layers,
+    "memory": _memory,
+    "synapse": _synapse,
+    "step": _steps,
+    "epoch": _epochs,
+    "ensemble": _ensemble,
+    "open": _open,
+}
+
+
+def run(
+    only: Iterable[str] = WORKLOADS,
+    device: str = "cpu",
+    sizes: str = "",
+    effort: Effort | None = None,
+    say: Callable[[str], None] = lambda text: None,
+    threads: int = 1,
+) -> Report:
+    """Measure the workloads ``only``. ``sizes``: a key of ``SIZES`` ("": what suits the device); ``say`` is
+    told what begins; ``threads``: of the CPU, one as every run of the companion has. Raises ValueError for
+    an unknown workload, size or a device that is not there.
+    """
+    only, effort = list(only), effort or Effort()
+    unknown = [name for name in only if name not in WORKLOADS]
+    if unknown or not only:
+        raise ValueError(
+            f"Unknown workload {', '.join(unknown) or 'list (empty)'}; use {', '.join(WORKLOADS)}."
+        )
+    sizes = sizes or ("cuda" if device.startswith("cuda") else "full")
+    if sizes not in SIZES:
+        raise ValueError(f"Unknown sizes {sizes!r}; use one of {', '.join(SIZES)}.")
+    if device != "cpu" and not (device.startswith("cuda") and torch.cuda.is_available()):
+        raise ValueError(
+            f"The device {device!r} is not there; use cpu{', cuda' * torch.cuda.is_available()}."
+        )
+    if threads < 1:
+        raise ValueError(f"threads is {threads}; at least one is needed.")
+    torch.set_num_threads(threads)
+    memory_kept = keep_freed()  # as in training; for every contender alike
+    began, results, memory = time.perf_counter(), Results(notes=peers.missing()), pd.DataFrame()
+    for name in only:
+        say(f"{time.perf_counter() - began:5.0f} s  {name}")
+        made = WORKLOADS[name](SIZES[sizes], effort, results, device)
+        memory = made if name == "memory" else memory
+    passport = _passport(device, sizes, effort) | {"freed memory kept": memory_kept}
+    passport |= {"seconds": round(time.perf_counter() - began, 1)}
+    return Report(
+        measure.table(results.rows),
+        memory,
+        bars.judge(results.rows),
+        list(dict.fromkeys(results.notes)),
+        passport,
+    )
 
 
 def _passport(device: str, sizes: str, effort: Effort) -> dict:
@@ -195,6 +200,6 @@ def save(report: Report, path: Path | None = None) -> Path:
     """Write the table as CSV (default: results/bench/speed.csv), passport and notes as JSON beside it."""
     path = path or paths.ROOT / "results" / "bench" / "speed.csv"
     text = report.speed.round(4).to_csv(index=False, lineterminator="\n")
-    files.write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    files.write_text(path, text)
     files.write_json(path.with_suffix(".json"), report.passport | {"notes": report.notes})
     return path

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from snnlib import paths
-from snnlib.chapters import parameters
+from snnlib.chapters import parameters, publishing, readme, report
 from snnlib.chapters.run import plan, run
 from snnlib.results import ledger
 
@@ -45,16 +45,10 @@ def main(arguments=None) -> int:
     options = _arguments(arguments)
     try:
         if options.command == "report":
-            from snnlib.chapters import report
-
             print(f"report: {paths.short(report.write(options.profile))}")
             return 0
         if options.command in ("publish", "check"):
-            from snnlib.chapters import publishing
-
             if options.command == "publish":
-                from snnlib.chapters import readme
-
                 status = publishing.publish(options.profile)
                 if status == 0:
                     readme.write(options.profile)
@@ -64,7 +58,8 @@ def main(arguments=None) -> int:
         names = every if "all" in options.chapters else options.chapters
         chapters = sorted({ledger.find(name) for name in names})
         overrides = dict(options.overrides)
-        if options.train and any("train" in parameters.of(chapter) for chapter in chapters):
+        notebooks = [parameters.NOTEBOOKS / f"{chapter}.ipynb" for chapter in chapters]
+        if options.train and any("train" in parameters.read(notebook) for notebook in notebooks):
             overrides["train"] = "true"
         if options.workers < 0:
             raise ValueError(f"--workers is {options.workers}; it must be 0 (one per core) or more.")

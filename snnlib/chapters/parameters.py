@@ -42,11 +42,6 @@ def read(notebook: Path) -> dict[str, Parameter]:
     return parse(cells[0].source, notebook.name)
 
 
-def of(chapter: str, folder: Path = NOTEBOOKS) -> dict[str, Parameter]:
-    """The parameters of a chapter."""
-    return read(folder / f"{chapter}.ipynb")
-
-
 def tagged(notebook: Path, tag: str) -> list[nbformat.NotebookNode]:
     """The cells of a notebook that carry ``tag``, in order."""
     cells = nbformat.read(notebook, as_version=4).cells

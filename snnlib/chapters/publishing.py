@@ -121,9 +121,7 @@ def publish(profile: str, folder: Path = NOTEBOOKS) -> int:
             status = 1
             print("\n".join(f"{chapter}: not published: {problem}" for problem in problems), file=sys.stderr)
             continue
-        files.write_atomically(
-            path, lambda temporary, text=text: temporary.write_text(text, encoding="utf-8")
-        )
+        files.write_text(path, text)
         print(f"{chapter}: published, {len(text.encode()) / 1e6:.2f} MB")
     return status
 
@@ -162,7 +160,7 @@ def check(artefacts: str | None = None, folder: Path = NOTEBOOKS) -> int:
     if folder == NOTEBOOKS:
         problems += filter(None, [readme.fault()])
     print("\n".join(problems), file=sys.stderr) if problems else None
-    total = sum(len(stems) for table in (ledger.FIGURES, ledger.TABLES) for stems in table.values())
+    total = sum(len(ledger.stems(chapter)) for chapter in ledger.CHAPTERS)
     print(
         f"check: {len(ledger.CHAPTERS)} chapters"
         + (f", {total} artefacts" if artefacts else "")

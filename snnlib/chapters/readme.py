@@ -31,7 +31,7 @@ def write(profile: str) -> None:
     picture = paths.results(profile) / "figures" / "claims_effects.png"
     if profile == "recorded" and picture.exists():
         files.write_atomically(paths.ROOT / PICTURE, lambda temporary: shutil.copyfile(picture, temporary))
-    files.write_atomically(readme, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    files.write_text(readme, text)
 
 
 def fault() -> str:

@@ -28,7 +28,7 @@ def build(profile: str, root: Path | None = None) -> str:
     """The page for the artefacts under `root` (default: results/<profile>)."""
     root = root or paths.results(profile)
     found = _sidecars(root / "figures") | _sidecars(root / "tables")
-    chapters = {chapter: [*ledger.FIGURES[chapter], *ledger.TABLES[chapter]] for chapter in ledger.CHAPTERS}
+    chapters = {chapter: list(ledger.stems(chapter)) for chapter in ledger.CHAPTERS}
     for stem, sidecar in found.items():
         if not ledger.chapter_of(stem):  # a chapter may make more than the ledger asks for
             chapters.get(sidecar["chapter"], next(iter(chapters.values()))).append(stem)
@@ -75,8 +75,7 @@ def write(profile: str) -> Path:
     root = paths.results(profile)
     if not root.exists():
         raise FileNotFoundError(f"There are no results in {root}; run `make all PROFILE={profile}`.")
-    text = build(profile, root)
-    return files.write_atomically(root / "report.html", lambda path: path.write_text(text, encoding="utf-8"))
+    return files.write_text(root / "report.html", build(profile, root))
 
 
 def _command(chapter, profile):

@@ -45,18 +45,17 @@ def run(
     return failures
 
 
-def plan(
-    chapters, profile: str, overrides: dict[str, str], workers: int = 0, folder: Path = parameters.NOTEBOOKS
-) -> None:
+def plan(chapters, profile: str, overrides: dict[str, str], workers: int = 0) -> None:
     """Print for each chapter its runs, which are recorded on which data, and an estimate for the rest; train
     nothing.
     """
     workers = execute.processes(workers)
-    plans, seen, at_hand = _resolve(chapters, profile, overrides, folder), set(), {}
+    plans = _resolve(chapters, profile, overrides, parameters.NOTEBOOKS)
+    seen, at_hand = set(), {}
     total, trains = 0.0, False
     for chapter, (_, complete) in plans.items():
         try:
-            needed = planned.evaluate(folder / f"{chapter}.ipynb", complete)
+            needed = planned.evaluate(parameters.NOTEBOOKS / f"{chapter}.ipynb", complete)
         except FileNotFoundError as error:  # its neurons are another chapter's result
             print(f"{chapter}: not known yet. {error}\n")
             continue
@@ -112,17 +111,15 @@ def _resolve(chapters, profile, overrides, folder):
 
 
 def _remove_artefacts(chapter, profile):
-    for kind, stems in (("figures", ledger.FIGURES[chapter]), ("tables", ledger.TABLES[chapter])):
-        for stem in stems:
-            for folder in (kind, "missing"):
-                for path in (paths.results(profile) / folder).glob(f"{stem}.*"):
-                    path.unlink()
+    for stem in ledger.stems(chapter):
+        for path in paths.results(profile).glob(f"*/{stem}.*"):
+            path.unlink()
 
 
 def _leave_out(chapter, profile, output):
     """A chapter of which no run is recorded is not drawn; the report says why."""
     output.unlink(missing_ok=True)  # an older copy must not pass for the result of this run
-    for stem in (*ledger.FIGURES[chapter], *ledger.TABLES[chapter]):
+    for stem in ledger.stems(chapter):
         artefacts.leave_out(stem, profile, f"no run of chapter {chapter[:2]} is recorded", say=False)
     print("      not drawn: none of its runs is recorded", flush=True)
 

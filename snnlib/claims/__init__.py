@@ -19,7 +19,6 @@ from snnlib.runs import grids
 __all__ = ["ALPHA", "NOT_TESTABLE", "VERDICTS", "Effect", "count", "listed", "measure", "scoreboard"]
 
 WORDS = ("id", "paper", "label", "statement", "where", "statistic", "sesoi", "unit")
-FIELDS = (*WORDS, "measure", "arguments", "test")
 NEEDS_PAPER_BUDGET = ("level",)  # sentences about an absolute accuracy
 
 
@@ -98,19 +97,9 @@ def _numbers(claim, effect: Effect | None) -> dict:
             quoted[name] = math.nan if theirs is None else theirs.ours
     row |= quoted
     if effect is None:
-        nothing = dict.fromkeys(("ours", "low", "high", "p", "difference"), math.nan)
-        return (
-            row
-            | nothing
-            | {
-                "n": 0,
-                "verdict": NOT_TESTABLE,
-                "reason": _missing(claim),
-                "scope": "",
-                "data": tables.NOT_RUN,
-                "budget": "",
-            }
-        )
+        nothing = dict.fromkeys(("ours", "low", "high", "p", "difference"), math.nan) | {"n": 0}
+        words = {"verdict": NOT_TESTABLE, "reason": _missing(claim), "scope": ""}
+        return row | nothing | words | {"data": tables.NOT_RUN, "budget": ""}
     low, high = effect.interval
     behind = list(effect.records)
     return row | {

@@ -68,14 +68,8 @@ def matched_gain(records: list[dict], arguments: dict[str, list[str]]) -> Effect
 
 def narrowing(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
     """(a - b) on the first task minus (a - b) on the second; seeds of different data are not paired."""
-    gaps, behind = [], []
-    for task in arguments["task"]:
-        one = gap(records, arguments | {"task": [task]})
-        if one is None:
-            return None
-        gaps.append(dict(enumerate(one.values)))
-        behind += one.records
-    return unpaired(*gaps, records=behind)
+    gaps = [gap(records, arguments | {"task": [task]}) for task in arguments["task"]]
+    return None if None in gaps else unpaired(*gaps)
 
 
 def capability(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
@@ -94,15 +88,11 @@ def specialty(records: list[dict], arguments: dict[str, list[str]]) -> Effect | 
     """Capability of the neurons ``a`` on the tasks before "/", minus that on the tasks after it."""
     split = arguments["task"].index("/")
     a = [NEURONS.index(name) for name in arguments["a"]]
-    sides, behind = [], []
+    sides = []
     for tasks in (arguments["task"][:split], arguments["task"][split + 1 :]):
         found = {task: seeds_of(records, task, NEURONS) for task in tasks}
-        one = _pool(found, lambda task, runs: _normalised(runs)[a].mean(), arguments)
-        if one is None:
-            return None
-        sides.append(dict(enumerate(one.values)))
-        behind += one.records
-    return unpaired(*sides, records=behind)
+        sides.append(_pool(found, lambda task, runs: _normalised(runs)[a].mean(), arguments))
+    return None if None in sides else unpaired(*sides)
 
 
 def clusters(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:

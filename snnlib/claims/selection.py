@@ -79,17 +79,12 @@ def mean_of(records: Iterable[dict], measure: Measure) -> float:
     return float(np.mean([measure(record) for record in records]))
 
 
-def real(records: Iterable[dict]) -> bool:
-    """Whether none of the records is of a stand-in."""
-    return all(record["source"] != "stand-in" for record in records)
-
-
 def choose_tasks(found: dict[str, dict[int, list[dict]]]) -> list[str]:
     """The tasks that a claim about several is tested on: real data before stand-ins, and of these the ones
     with several seeds before those with one. Looks at no result."""
     tasks = [task for task, seeds in found.items() if seeds]
     for better in (
-        lambda task: all(real(runs) for runs in found[task].values()),
+        lambda task: all(run["source"] != "stand-in" for runs in found[task].values() for run in runs),
         lambda task: len(found[task]) > 1,
     ):
         tasks = [task for task in tasks if better(task)] or tasks

@@ -9,11 +9,10 @@ from snnlib.neurons import PRESETS
 from snnlib.papers import published
 
 
-def _record(paper, task, neuron, accuracy, *, tau=0.0, pooling="", **more) -> dict:
+def _record(paper, task, neuron, accuracy, *, tau=0.0, pooling="") -> dict:
     config = {"theta": PRESETS.get(neuron, ()), "tau": tau, "validation": 0.0, "task_options": []}
-    size = {"epochs": 1, "batch_size": 1}
     return {
-        "config": config | size,
+        "config": config | {"epochs": 1, "batch_size": 1},
         "paper": paper,
         "task": task,
         "neuron": neuron,
@@ -31,7 +30,7 @@ def _record(paper, task, neuron, accuracy, *, tau=0.0, pooling="", **more) -> di
         "tau": [],
         "theta": [],
         "w_over_tau": [],
-    } | more
+    }
 
 
 @functools.cache

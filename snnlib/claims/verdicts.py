@@ -73,16 +73,15 @@ def over_seeds(values: dict[int, float], records=(), note: str = "") -> Effect:
     return Effect(float(x.mean()), sd / math.sqrt(len(x)), len(x) - 1, len(x), tuple(x), tuple(records), note)
 
 
-def unpaired(a: dict[int, float], b: dict[int, float], records=(), note: str = "") -> Effect:
-    """Mean of a minus mean of b, whose seeds do not belong together (Welch); n is the smaller number."""
-    first, second = over_seeds(a), over_seeds(b)
+def unpaired(first: Effect, second: Effect) -> Effect:
+    """Difference of two effects whose seeds do not belong together (Welch); n is the smaller number."""
     parts = np.array([first.se**2, second.se**2])
     freedom = np.array([first.df, second.df])
     enough = np.isfinite(parts).all()
     df = float(parts.sum() ** 2 / (parts**2 / freedom).sum()) if enough else 0.0
     se = math.sqrt(parts.sum()) if enough else math.nan
     mean, n = first.ours - second.ours, min(first.n, second.n)
-    return Effect(mean, se, df, n, (), tuple(records), note)
+    return Effect(mean, se, df, n, (), first.records + second.records)
 
 
 def exact(value: float, note: str = "") -> Effect:
@@ -121,10 +120,8 @@ def holm(p: list[float]) -> list[float]:
     adjusted = np.full(len(p), math.nan)
     tested = np.flatnonzero(np.isfinite(p))
     order = tested[np.argsort(p[tested], kind="stable")]
-    largest = 0.0
-    for rank, position in enumerate(order):
-        largest = max(largest, (len(order) - rank) * p[position])
-        adjusted[position] = min(1.0, largest)
+    times = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(times * p[order]))
     return adjusted.tolist()
 
 

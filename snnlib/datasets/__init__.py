@@ -2,17 +2,4 @@
 really are."""
 
 from . import images, nettalk, speech, events  # noqa: F401, I001  (each registers its entries; the order of names())
-from .registry import PAPER_TITLE, Passport, SourceError, Split, Task, entry, identify, load, names, view
-
-__all__ = [
-    "PAPER_TITLE",
-    "Passport",
-    "SourceError",
-    "Split",
-    "Task",
-    "entry",
-    "identify",
-    "load",
-    "names",
-    "view",
-]
+from .registry import PAPER_TITLE, Passport, SourceError, Split, Task, entry, identify, load, names, view  # noqa: F401

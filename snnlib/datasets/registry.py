@@ -102,10 +102,9 @@ _ENTRIES: dict[str, Entry] = {}
 PAPER_TITLE: dict[str, str] = {}
 
 
-def register(new: Entry) -> Entry:
+def register(new: Entry) -> None:
     _ENTRIES[new.name] = new
     PAPER_TITLE[new.name] = new.title
-    return new
 
 
 def names(paper: str | None = None) -> list[str]:

@@ -116,14 +116,13 @@ def respond(candidates: pd.DataFrame, period: int = PERIOD, periods: int = PERIO
     ``input`` is the sine, ``current`` = sigmoid(input) is what the neuron receives (I of Eq. 2).
     """
     sine = theory.sine_stimulus(period * periods, period)
-    current = torch.sigmoid(torch.from_numpy(sine))
+    current = torch.sigmoid(torch.from_numpy(sine)).numpy()
+    all_alike = np.tile(current[:, None], (1, len(candidates)))
     neuron = SecondOrder(neurons=len(candidates)).double()
     for parameter, name in zip(neuron.thetas, THETAS, strict=True):
         parameter.data = torch.from_numpy(candidates[name].to_numpy(float, copy=True))
-    spikes, trace = neuron(current[:, None, None].expand(-1, 1, len(candidates)), trace=True)
-    found = {"spikes": spikes, **trace}
-    found = {name: values[:, 0].T.numpy() for name, values in found.items()}  # [T, 1, C] -> [C, T]
-    return {"input": sine, "current": current.numpy(), **found}
+    found = {name: values.T for name, values in theory.simulate(neuron, all_alike).items()}
+    return {"input": sine, "current": current, "spikes": found.pop("S"), **found}
 
 
 def distances(v: np.ndarray) -> np.ndarray:

@@ -41,17 +41,5 @@ def author_curves() -> pd.DataFrame:
     tau_i is the time constant of the i-th PLIF layer after that epoch, NaN where the run learns none.
     Each row also carries the settings of its run (dataset, protocol, neuron, tau, pooling, time_steps, ...).
     """
-    settings = [
-        "run_id",
-        "dataset",
-        "protocol",
-        "run",
-        "neuron",
-        "tau",
-        "pooling",
-        "time_steps",
-        "n_down",
-        "slicing",
-        "in_paper_table",
-    ]
-    return table("plif_author_curves").merge(author_runs()[settings], on="run_id", validate="many_to_one")
+    settings = author_runs().loc[:, "run_id":"in_paper_table"]  # results come after them
+    return table("plif_author_curves").merge(settings, on="run_id", validate="many_to_one")

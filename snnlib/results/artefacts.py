@@ -1,5 +1,6 @@
 """Save the figures and tables of a chapter, each with a sidecar that says where its numbers come from."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -22,10 +23,7 @@ def save_figure(
     folder = paths.results(profile) / "figures"
     with plt.rc_context({"svg.hashsalt": HASH_SALT, "svg.fonttype": "path"}):
         for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", {"Software": None})):
-
-            def write(temporary, metadata=metadata):
-                fig.savefig(temporary, metadata=metadata, dpi=160, bbox_inches="tight")
-
+            write = functools.partial(fig.savefig, metadata=metadata, dpi=160, bbox_inches="tight")
             files.write_atomically(folder / f"{stem}{suffix}", write)
     _write(
         folder / f"{stem}.json", _sidecar("figure", stem, profile, caption, notes, passport, sources, chapter)
@@ -65,7 +63,7 @@ def leave_out(stem: str, profile: str, reason: str, say: bool = True) -> None:
 
 def _write(path, content):
     text = content if isinstance(content, str) else json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    files.write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    files.write_text(path, text)
 
 
 def _sidecar(kind, stem, profile, caption, notes, passport, sources, chapter):
@@ -112,23 +110,15 @@ def _budget(records):
     """What the runs behind an artefact cost: ranges over the records, seconds added up; {} without runs."""
     if not records:
         return {}
-    configs = [record.get("config", {}) for record in records]
-    budget = {"runs": len({record.get("hash", position) for position, record in enumerate(records)})}
-    seeds = sorted({config["seed"] for config in configs if "seed" in config})
-    if seeds:
-        budget["seeds"] = seeds
-    for name in ("epochs", "time_steps"):
-        values = sorted({config[name] for config in configs if name in config})
-        if values:
+    distinct = {record["hash"]: record for record in records}.values()
+
+    def found(name):
+        """What the records say under a name, or else their runs."""
+        return sorted({record.get(name) or record["config"].get(name) for record in distinct} - {None, 0, ""})
+
+    budget = {"runs": len(distinct), "seeds": sorted({record["config"]["seed"] for record in distinct})}
+    for name in ("epochs", "time_steps", "train_samples", "test_samples"):
+        if values := found(name):
             budget[name] = [values[0], values[-1]]
-    for name in ("train_samples", "test_samples"):
-        values = sorted({record[name] for record in records if record.get(name)})
-        if values:
-            budget[name] = [values[0], values[-1]]
-    budget["devices"] = sorted({str(record["device"]) for record in records if record.get("device")})
-    budget["commits"] = sorted({str(record["commit"]) for record in records if record.get("commit")})
-    seconds = {
-        record.get("hash", position): record.get("seconds", 0.0) for position, record in enumerate(records)
-    }
-    budget["seconds"] = round(sum(seconds.values()), 1)
-    return budget
+    seconds = round(sum(record["seconds"] for record in distinct), 1)
+    return budget | {"devices": found("device"), "commits": found("commit"), "seconds": seconds}

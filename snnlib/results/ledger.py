@@ -59,9 +59,14 @@ _UNNUMBERED = {
 }
 
 
+def stems(chapter: str) -> tuple[str, ...]:
+    """What a chapter makes, its figures first."""
+    return FIGURES[chapter] + TABLES[chapter]
+
+
 def chapter_of(stem: str) -> str:
     """The chapter that makes the artefact `stem`, or "" when the ledger does not list it."""
-    return next((chapter for chapter in CHAPTERS if stem in FIGURES[chapter] + TABLES[chapter]), "")
+    return next((chapter for chapter in CHAPTERS if stem in stems(chapter)), "")
 
 
 def title(stem: str) -> str:

@@ -48,8 +48,10 @@ def compare(
         table = ours.assign(published=float("nan"))
     else:
         theirs = _published(published, keys, published_value)
-        table = theirs.merge(ours, on=[name for name in keys if name in theirs], how="outer")
-        table = _in_order(table, keys, theirs, ours)
+        known_keys = [name for name in keys if name in theirs]
+        places = theirs.assign(place=range(len(theirs))), ours.assign(ours_at=range(len(ours)))
+        table = places[0].merge(places[1], on=known_keys, how="outer")
+        table = table.sort_values(["place", "ours_at"], ignore_index=True)  # what only we have comes last
     table = table.astype({name: float for name in ("published", "ours", "sd", "n", "interval")})
     table = table.assign(
         n=table.n.fillna(0).astype(int),
@@ -233,19 +235,6 @@ def _published(published: pd.DataFrame, keys: Sequence[str], value: str) -> pd.D
         )
     spread = ["sd"] if "sd" in published else []
     return published[[*known, value, *spread]].rename(columns={value: "published", "sd": "published_sd"})
-
-
-def _in_order(table, keys, theirs, ours):
-    """Rows as the published table has them, then ours as they came."""
-    known = [name for name in keys if name in theirs]
-    published = {row: place for place, row in enumerate(zip(*(theirs[name] for name in known), strict=True))}
-    came = {row: place for place, row in enumerate(zip(*(ours[name] for name in keys), strict=True))}
-
-    def place(row):
-        ours_at = came.get(tuple(row[name] for name in keys), -1)
-        return published.get(tuple(row[name] for name in known), len(published)), ours_at
-
-    return table.iloc[sorted(range(len(table)), key=lambda i: place(table.iloc[i]))].reset_index(drop=True)
 
 
 def _side(runs, between, names, value):

@@ -22,9 +22,7 @@ def collect(folders: list[Path]) -> None:
     for folder in folders:
         if not folder.is_dir():
             raise FileNotFoundError(f"There is no folder {folder}; give one like results/paper/runs.")
-        for path in sorted(folder.glob("[0-9a-f]*.json")):
-            if path.name.endswith(".partial.json"):
-                continue
+        for path in store.finished(folder):
             record = store.accepted(path.read_text(encoding="utf-8"), path.name)
             config = record["config"]
             present = code_of(config["paper"], config["task"], **dict(config["task_options"]))

@@ -23,6 +23,7 @@ class Linear(nn.Module):
 
     def __init__(self, members: Sequence[nn.Linear]):
         super().__init__()
+        self.members = members
         self.weight = nn.Parameter(torch.stack([m.weight.detach().t() for m in members]).contiguous())
         self.bias = nn.Parameter(torch.stack([m.bias.detach() for m in members])[:, None])
 
@@ -33,9 +34,9 @@ class Linear(nn.Module):
         return currents.view(members, steps, batch, -1).transpose(0, 1)
 
     @torch.no_grad()
-    def unstack(self, members: Sequence[nn.Linear]) -> None:
+    def unstack(self) -> None:
         """Copy the weights back into the members."""
-        for member, weight, bias in zip(members, self.weight, self.bias, strict=True):
+        for member, weight, bias in zip(self.members, self.weight, self.bias, strict=True):
             member.weight.copy_(weight.t())
             member.bias.copy_(bias[0])
 
@@ -67,6 +68,7 @@ class Neurons(nn.Module):
         self.register_buffer("first_at", first_at, persistent=False)
         self.register_buffer("second_at", second_at, persistent=False)
         self.register_buffer("back", torch.cat([first_at, second_at]).argsort(), persistent=False)
+        self.members = members
         self.first = first[0] if first else None
         self.second = _stack(second) if second else None
 
@@ -79,10 +81,10 @@ class Neurons(nn.Module):
         return torch.cat([self.first(first), self.second(second)], 1).index_select(1, self.back)
 
     @torch.no_grad()
-    def unstack(self, members: Sequence[nn.Module]) -> None:
+    def unstack(self) -> None:
         """Copy learned theta back into the members."""
         for k, i in enumerate(self.second_at.tolist()):
-            for own, stacked in zip(members[i].thetas, self.second.thetas, strict=True):
+            for own, stacked in zip(self.members[i].thetas, self.second.thetas, strict=True):
                 own.copy_(stacked[k].reshape(own.shape))
 
 
@@ -113,16 +115,11 @@ class Ensemble(nn.Sequential):
                 layers += [Linear([synapse[0] for synapse in same]), *same[0][1:]]
         super().__init__(*layers)
 
-    def unstack(self, members: Sequence[nn.Sequential]) -> None:
+    def unstack(self) -> None:
         """Copy what was learned back into the members."""
-        own = [[part for layer in m for part in _parts(layer)] for m in members]
-        for k, layer in enumerate(self):
-            if hasattr(layer, "unstack"):
-                layer.unstack([parts[k] for parts in own])
-
-
-def _parts(layer: nn.Module) -> list[nn.Module]:
-    return [layer] if isinstance(layer, neurons.Neuron) else list(layer)
+        for layer in self:
+            if isinstance(layer, Linear | Neurons):
+                layer.unstack()
 
 
 def fit(
@@ -158,14 +155,14 @@ def fit(
         return _train_epoch(step, task, task_x, task_y, seeds, epoch, batch_size, device)
 
     def tested() -> list[dict]:
-        together.unstack(members)
+        together.unstack()
         return evaluate(together, task, seeds, test_batch_size or batch_size, device)
 
     parts = {"network": together, "optimiser": optimiser, "scheduler": scheduler}
     histories = training.each_epoch(
         epochs, parts, members, train_epoch, tested, observe, checkpoint, on_epoch
     )
-    together.unstack(members)  # of a run that was cut off after its last epoch
+    together.unstack()  # of a run that was cut off after its last epoch
     return histories
 
 
@@ -174,14 +171,13 @@ class Step:
 
     def __init__(self, together: Ensemble, optimiser: torch.optim.Optimizer):
         self.together, self.optimiser = together, optimiser
-        self.replay, self.size = None, None
+        self.replay = None
 
     def __call__(self, x_seq: Tensor, target: Tensor) -> Tensor:
         """Losses ``[M]`` for x_seq ``[T, M, B, inputs]`` and target ``[M, B, classes]``."""
         if self.replay is None:
             self.replay = graphs.captured(self._update, (x_seq, target), (self.together, self.optimiser))
-            self.size = x_seq.shape
-        return (self.replay if x_seq.shape == self.size else self._update)(x_seq, target)
+        return self.replay(x_seq, target)
 
     def _update(self, x_seq: Tensor, target: Tensor) -> Tensor:
         losses = (self.together(x_seq).mean(0) - target).square().mean((1, 2))

@@ -5,6 +5,7 @@ joblib.parallel_config(backend=...)``), one CPU thread each, so that the numbers
 side by side. Finished runs are never repeated; one that was cut off goes on after its last whole epoch.
 """
 
+import contextlib
 import warnings
 from collections.abc import Sequence
 
@@ -42,7 +43,7 @@ def _train(missing: list[Run], profile: str, workers: int, progress: bool) -> No
     folder = store.folder(profile)
     todo = sorted(missing, key=lambda r: (-plan.seconds(r), r.title))
     workers = min(processes(workers), len(todo))
-    with follow(todo, folder, [plan.seconds(r) for r in todo], progress):
+    with follow(todo, folder, [plan.seconds(r) for r in todo]) if progress else contextlib.nullcontext():
         if torch.cuda.is_available():
             for column in jobs.columns(todo):
                 jobs.train_together(column, folder)

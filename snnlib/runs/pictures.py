@@ -4,6 +4,7 @@
 allows a copy, and ``data/reference_runs/weights`` the layers: a picture then shows the real thing offline.
 """
 
+import functools
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -66,11 +67,7 @@ def keep_samples() -> None:
         rows = sorted({*range(FIRST), *first_of_class})
         arrays = {"x": task.test_x[rows].numpy(), "y": task.test_y[rows].numpy()}
         passport = json.dumps(asdict(task.passport) | {"train_samples": 0, "test_samples": len(rows)})
-
-        def write(path: Path, arrays=arrays, passport=passport) -> None:
-            with open(path, "wb") as file:
-                np.savez_compressed(file, passport=passport, **arrays)
-
+        write = functools.partial(np.savez_compressed, passport=passport, **arrays)
         files.write_atomically(_file(paper, name), write)
 
 

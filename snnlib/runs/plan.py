@@ -1,7 +1,6 @@
 """What there is to train: which runs are recorded, on which data, how long the others will take here."""
 
 import functools
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,8 +21,8 @@ def plan(runs: Sequence[Run], profile: str, train: bool = True) -> pd.DataFrame:
     rows, (ratio, _) = [], speed(profile)
     for r in dict.fromkeys(runs):
         record = store.read(r, profile, other_data=not train)
-        partial = _partial(store.folder(profile), r)
-        left = seconds(r) * ratio.get(r.paper, 1.0) * (1 - len(partial) / (r.epochs + 1))
+        seen = store.epochs_seen(r, store.folder(profile))
+        left = seconds(r) * ratio.get(r.paper, 1.0) * (1 - seen / (r.epochs + 1))
         rows.append(
             {
                 "run": r.title,
@@ -33,7 +32,7 @@ def plan(runs: Sequence[Run], profile: str, train: bool = True) -> pd.DataFrame:
                 "epochs": r.epochs,
                 "recorded": record is not None,
                 "recorded_on": f"{record['dataset']} ({record['source']})" if record else "",
-                "epochs_done": r.epochs if record else max(len(partial) - 1, 0),
+                "epochs_done": r.epochs if record else max(seen - 1, 0),
                 "seconds": 0 if record else left,
             }
         )
@@ -58,7 +57,7 @@ def speed(profile: str) -> tuple[dict[str, float], str]:
     """Measured over estimated seconds on one CPU core for each paper, and in words what that rests on: this
     machine's own finished runs of the profile, else the reference runs, else nothing.
     """
-    own = (_loaded(path) for path in list(store.folder(profile).glob("[0-9a-f]*[0-9a-f].json"))[:200])
+    own = (_loaded(path) for path in store.finished(store.folder(profile))[:200])
     for records, basis in (
         (own, "this profile's finished runs"),
         (store.records().values(), "the reference runs, from the machine that made them"),
@@ -89,18 +88,9 @@ def estimate(record: dict) -> float:
 
 def _loaded(path: Path) -> dict | None:
     try:
-        record = json.loads(path.read_text())
-        return record if store.FIELDS <= set(record) else None
-    except (OSError, ValueError, TypeError):  # damaged; who asks for this run is told so
+        return store.accepted(path.read_text(), path.name)
+    except (OSError, ValueError):  # damaged; who asks for this run is told so
         return None
-
-
-def _partial(store: Path, r: Run) -> list:
-    """The epochs that an unfinished run has behind it."""
-    try:
-        return json.loads((store / f"{r.hash}.partial.json").read_text())
-    except (OSError, ValueError):
-        return []
 
 
 # (train, test) samples of the whole sets.

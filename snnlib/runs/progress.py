@@ -1,6 +1,5 @@
 """One progress bar over many runs in many processes: it watches the files that they write."""
 
-import json
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -9,26 +8,25 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from snnlib.runs import store
+from snnlib.runs.config import Run
+
 
 @contextmanager
-def follow(runs: Sequence, store: Path, costs: Sequence[float], visible: bool = True) -> Iterator[None]:
+def follow(runs: Sequence[Run], folder: Path, costs: Sequence[float]) -> Iterator[None]:
     """While the block runs, show how much of ``costs`` the ``runs`` have done, with an estimate of the time
     left.
     """
-    hidden = (
-        {} if visible else {"disable": True}
-    )  # not passed when visible, so that TQDM_DISABLE=1 still works
     bar = tqdm(
         total=sum(costs),
         file=sys.stderr,
         desc=f"{len(runs)} runs",
-        **hidden,
         bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed} gone, {remaining} left{postfix}",
     )
     stop = threading.Event()
 
     def look() -> None:
-        shares = [_share(store, run) for run in runs]
+        shares = [_share(folder, run) for run in runs]
         bar.n = sum(share * cost for share, cost in zip(shares, costs, strict=True))
         bar.set_postfix_str(f"{sum(share == 1 for share in shares)} of {len(runs)} done")
 
@@ -47,11 +45,8 @@ def follow(runs: Sequence, store: Path, costs: Sequence[float], visible: bool = 
         bar.close()
 
 
-def _share(store: Path, run) -> float:
+def _share(folder: Path, run: Run) -> float:
     """How much of a run is done, from 0 to 1."""
-    if (store / f"{run.hash}.json").exists():
+    if (folder / f"{run.hash}.json").exists():
         return 1.0
-    try:
-        return len(json.loads((store / f"{run.hash}.partial.json").read_text())) / (run.epochs + 1)
-    except (OSError, ValueError):
-        return 0.0
+    return store.epochs_seen(run, folder) / (run.epochs + 1)

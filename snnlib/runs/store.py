@@ -32,7 +32,8 @@ def folder(profile: str) -> Path:
 def read(r: Run, profile: str, other_data: bool = True) -> dict | None:
     """The record of a run, from this profile's results or the reference runs, or None.
 
-    With ``other_data`` a reference run on other data counts too, if it is the same in everything else.
+    With ``other_data`` a reference run on other data counts too, if it is the same in everything else: what
+    it says of its data is its own.
     """
     path = folder(profile) / f"{r.hash}.json"
     if path.exists():
@@ -42,7 +43,7 @@ def read(r: Run, profile: str, other_data: bool = True) -> dict | None:
             raise ValueError(
                 f"The record {path} is damaged ({error}); delete it and the run will be trained again."
             ) from None
-    return find(r.config, other_data)
+    return records().get(r.hash) or (best(r.config) if other_data else None)
 
 
 def weights(r: Run, profile: str) -> Path | None:
@@ -50,6 +51,19 @@ def weights(r: Run, profile: str) -> Path | None:
     name = (read(r, profile) or {"hash": r.hash})["hash"]
     found = (folder(profile) / f"{name}.pt", reference_weights(name))
     return next((path for path in found if path.exists()), None)
+
+
+def finished(folder: Path) -> list[Path]:
+    """The files of the records in ``folder``, none of unfinished runs."""
+    return sorted(folder.glob("[0-9a-f]*[0-9a-f].json"))
+
+
+def epochs_seen(r: Run, folder: Path) -> int:
+    """How many epochs, the untrained network's included, an unfinished run has behind it in ``folder``."""
+    try:
+        return len(json.loads((folder / f"{r.hash}.partial.json").read_text()))
+    except (OSError, ValueError):
+        return 0
 
 
 def accepted(text: str, where: str) -> dict:
@@ -73,17 +87,6 @@ def accepted(text: str, where: str) -> dict:
 def records() -> dict[str, dict]:
     """All reference records by hash; ValueError names file and line of one that is not acceptable."""
     return _read(paths.REFERENCE_RUNS)[0]
-
-
-def find(config: dict, other_data: bool = False) -> dict | None:
-    """The record of exactly this config, or None.
-
-    With ``other_data`` also one whose config differs in nothing but the data that were read, the best data
-    first (``provenance.SOURCES``): what it says of its data is its own.
-    """
-    exact, alike = _read(paths.REFERENCE_RUNS)
-    found = exact.get(config_hash(config))
-    return found or (alike.get(_without_data(config)) if other_data else None)
 
 
 def best(config: dict) -> dict | None:
@@ -120,17 +123,15 @@ def add(found: list[tuple[dict, Path]], replace: bool = False) -> int:
 
     A record that is there already stays as it is, unless ``replace``.
     """
-    known = {} if replace else records()
-    new = {record["hash"]: record for record, _ in found if record["hash"] not in known}
-    known = {name: record for name, record in records().items() if name not in new}
+    known = records()
+    new = {r["hash"]: compact(r) for r, _ in found if replace or r["hash"] not in known}
     for name in sorted({_file(record) for record in new.values()}):
-        both = [record for record in (*known.values(), *map(compact, new.values())) if _file(record) == name]
         lines = [
             json.dumps(record, sort_keys=True, allow_nan=False, separators=(",", ":")) + "\n"
-            for record in sorted(both, key=lambda record: record["hash"])
+            for _, record in sorted((known | new).items())
+            if _file(record) == name
         ]
-        text = "".join(lines)
-        files.write_atomically(paths.REFERENCE_RUNS / name, lambda path, text=text: path.write_text(text))
+        files.write_text(paths.REFERENCE_RUNS / name, "".join(lines))
     for record, path in found:
         if _pictured(record["config"]) and path.exists() and not reference_weights(record["hash"]).exists():
             _keep_weights(path, reference_weights(record["hash"]))

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from snnlib.bench import __main__ as command
-from snnlib.bench import bars, layers, measure, peers, run, synapses, training
+from snnlib.bench import bars, layers, measure, peers, synapses, training
 from snnlib.bench.measure import Contender, Effort, Results
 from snnlib.figures import speed as figures
 from snnlib.neurons import LIF
@@ -241,7 +241,3 @@ def test_the_command_writes_csv_and_passport(tmp_path, capsys):
 def test_wrong_input_is_one_sentence(arguments, sentence, capsys):
     assert command.main(arguments) == 2
     assert sentence in capsys.readouterr().err
-
-
-def test_every_workload_has_a_function():
-    assert set(run._WORKLOADS) == set(run.WORKLOADS)
