@@ -21,6 +21,7 @@ from snnlib.results import ledger
 
 LARGEST_SVG = 300_000  # bytes; above it the page carries the PNG
 COMPARED = ("published", "published_sd", "ours", "sd", "interval", "difference")  # with as many decimals
+MIXED = 99  # decimals of a column of small and large numbers: each to four digits
 HEADINGS = {"sd": "± sd", "interval": "± 95 %", "published_sd": "± sd (published)", "data": "data source"}
 
 
@@ -150,6 +151,8 @@ def _decimals(column):
     values = column.dropna().abs()
     if values.empty or (values % 1 == 0).all():
         return 0
+    if values.max() >= 10 and values[values > 0].min() < 0.01:
+        return MIXED
     most = 2 if values.max() >= 10 else 3 if values.max() >= 0.1 else 5
     return next((d for d in range(1, most) if (values.round(d) - values).abs().max() < 1e-9), most)
 
@@ -159,6 +162,8 @@ def _text(column, value, decimals):
         return "–"
     if decimals is None:
         return str(value)
+    if decimals == MIXED:
+        return f"{value:,.4g}".replace("-", "−")
     sign = "+" if column == "difference" else ""
     return f"{value:{sign},.{decimals}f}".replace("-", "−")
 

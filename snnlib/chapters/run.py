@@ -72,6 +72,8 @@ def plan(chapters, profile: str, overrides: dict[str, str], workers: int = 0) ->
         rest = f"about {_duration(seconds)} for the rest" if seconds else "nothing to train"
         print(f"{chapter}: {len(table)} runs, {table['recorded'].sum()} recorded, {rest}")
         print(estimate.by_setting(table).to_string(index=False) + "\n")
+    if seen and not trains:
+        print(f"profile {profile} trains nothing: it draws what is recorded. With TRAIN=1:")
     print(f"profile {profile}: about {_duration(total)} of training in all, on the CPU, {workers} at a time")
     print(f"  The estimate rests on {estimate.speed(profile)[1]}. On a GPU: not measured.")
     if torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""Reference runs: `python -m snnlib.runs collect results/paper/runs` adds the finished runs of a folder,
+"""Reference runs: `python -m snnlib.runs collect results/recorded/runs` adds the finished runs of a folder,
 `example` trains and adds the small one that a test repeats, `list` says what there is, `verify` trains a few
 again and compares.
 """
@@ -21,7 +21,7 @@ def collect(folders: list[Path]) -> None:
     found, older = [], 0
     for folder in folders:
         if not folder.is_dir():
-            raise FileNotFoundError(f"There is no folder {folder}; give one like results/paper/runs.")
+            raise FileNotFoundError(f"There is no folder {folder}; give one like results/recorded/runs.")
         for path in store.finished(folder):
             record = store.accepted(path.read_text(encoding="utf-8"), path.name)
             config = record["config"]

@@ -1,7 +1,7 @@
 """Grids of runs with the papers' settings: tasks x neurons x seeds.
 
-0 epochs or samples mean the paper's number. Settings come from the papers' tables (MDN Table 1, PLIF Table S1
-and supplement 6) as they stand in data/published.
+0 epochs or samples mean the paper's number. Settings come from the papers' tables: MDN Table 1 as it stands
+in data/published, PLIF Table S1 (``networks.TABLE_S1``) and supplement 6.
 """
 
 from collections.abc import Iterable, Sequence

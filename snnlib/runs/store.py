@@ -38,11 +38,14 @@ def read(r: Run, profile: str, other_data: bool = True) -> dict | None:
     path = folder(profile) / f"{r.hash}.json"
     if path.exists():
         try:
-            return json.loads(path.read_text())
+            record = accepted(path.read_text(), path.name)
+            if record["hash"] != r.hash:
+                raise ValueError("it is another run's")
         except ValueError as error:
             raise ValueError(
                 f"The record {path} is damaged ({error}); delete it and the run will be trained again."
             ) from None
+        return record
     return records().get(r.hash) or (best(r.config) if other_data else None)
 
 

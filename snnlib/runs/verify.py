@@ -1,7 +1,9 @@
 """Recorded runs trained again on this machine: are the numbers live?"""
 
+import itertools
 import math
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from snnlib import datasets
 from snnlib.runs import execute, jobs, plan, store
 from snnlib.runs.config import Run, code_of, from_config
 
-SECONDS = 100.0  # of training, as estimated, for each process
+SECONDS = 60.0  # of training, as estimated, for each process; later by the clock no run is started
 MOST = 4
 START = 5e-3
 """Largest relative difference of the first epoch's loss that sums rounded in another order can cause: on
@@ -50,12 +52,16 @@ def _repeatable(r: Run) -> bool:
 
 
 def again(runs: list[Run], workers: int = 0) -> Iterator[tuple[Run, dict, dict]]:
-    """(run, its record, the record of training it once more), as they finish; ``results`` is left alone."""
+    """(run, its record, the record of training it once more), as they finish; ``results`` is left alone. On a
+    slow or busy machine the last ones are not started: SECONDS after the beginning none is.
+    """
+    began = time.monotonic()
+    started = itertools.takewhile(lambda r: r is runs[0] or time.monotonic() - began < SECONDS, runs)
     with tempfile.TemporaryDirectory() as folder:
-        work = (joblib.delayed(jobs.train_one)(r, Path(folder)) for r in runs)
+        work = (joblib.delayed(jobs.train_one)(r, Path(folder)) for r in started)
         side_by_side = min(execute.processes(workers), max(len(runs), 1))
-        trained = joblib.Parallel(n_jobs=side_by_side, batch_size=1, return_as="generator")(work)
-        for r, new in zip(runs, trained, strict=True):
+        parallel = joblib.Parallel(side_by_side, batch_size=1, pre_dispatch="n_jobs", return_as="generator")
+        for r, new in zip(runs, parallel(work), strict=False):
             yield r, store.records()[r.hash], store.compact(new)
 
 
@@ -76,9 +82,10 @@ def difference(old: dict, new: dict) -> tuple[str, bool]:
     chance = 300 * math.sqrt(2 * share * (1 - share) / samples)
     apart = abs(old["accuracy_last"] - new["accuracy_last"])
     words = f"first epoch's loss within {100 * start:.3f} %, last accuracy {apart:.2f} points apart"
+    words += f" ({chance:.2f} are chance on {samples:,} test samples)"
     words += "" if old["checksum"] == new["checksum"] else ", features rounded otherwise"
     same = untrained < 2.5 and start <= START and apart <= chance
-    return (f"the same up to rounding: {words}" if same else f"DIFFERENT: {words}"), same
+    return (f"the same start, then drifted by rounding: {words}" if same else f"DIFFERENT: {words}"), same
 
 
 def _untimed(value):
@@ -94,10 +101,13 @@ def verify(workers: int = 0, say: Callable[[str], object] = print) -> int:
         say("verify: no recorded run can be repeated here: none of their data sets is on this machine.")
         return 0
     say(f"verify: {len(runs)} recorded runs are trained again on this machine ...")
-    differing = 0
+    differing = done = 0
     for r, old, new in again(runs, workers):
+        done += 1
         words, close = difference(old, new)
         differing += not close
         accuracies = f"{new['accuracy_last']:.2f} % (recorded: {old['accuracy_last']:.2f} %)"
         say(f"  {r.title}, {old['dataset']}: {accuracies}, {words}")
+    if done < len(runs):
+        say(f"  {len(runs) - done} more were not started: {SECONDS:.0f} s were over.")
     return differing

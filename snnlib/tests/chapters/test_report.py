@@ -128,3 +128,10 @@ def test_an_empty_folder_gives_a_page_of_missing_artefacts(tmp_path):
 )
 def test_decimals(values, decimals):
     assert report._decimals(pd.Series(values)) == decimals
+
+
+def test_small_numbers_beside_large_ones_stay_readable(results_in):
+    frame = pd.DataFrame({"parameter": ["epochs", "eta"], "published": [20, 1e-3], "ours": [20, 1e-3]})
+    artefacts.save_table(frame, "mdn_table1", "smoke", caption="Hyperparameters.")
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", article(report.build("smoke"), "mdn_table1"))
+    assert cells == ["epochs", "20", "20", "eta", "0.001", "0.001"]

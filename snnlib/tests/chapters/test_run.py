@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("small_world")
 
 @pytest.fixture
 def pooling_runs():
-    """The paper profile's runs of chapter 05."""
+    """The recorded profile's runs of chapter 05."""
     return planned.runs("05", "recorded")
 
 

@@ -153,14 +153,15 @@ groups = st.lists(numbers, min_size=2, max_size=6).filter(lambda x: np.std(x) > 
 
 @given(groups, groups)
 def test_unpaired_is_welchs_test(a, b):
-    effect = verdicts.unpaired(dict(enumerate(a)), dict(enumerate(b)), [{"hash": "a"}], "words")
+    sides = [verdicts.over_seeds(dict(enumerate(x)), [{"hash": name}]) for x, name in ((a, "a"), (b, "b"))]
+    effect = verdicts.unpaired(*sides)
     theirs = stats.ttest_ind(a, b, equal_var=False)
     assert effect.df == pytest.approx(theirs.df) and effect.n == min(len(a), len(b))
     assert effect.ours == pytest.approx(np.mean(a) - np.mean(b), abs=1e-9)
     interval = theirs.confidence_interval(0.95)
     assert effect.interval == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-6)
     assert verdicts.p_value("at_least", 0.0, effect) == pytest.approx(theirs.pvalue)
-    assert (effect.records, effect.note, effect.values) == (({"hash": "a"},), "words", ())
+    assert (effect.records, effect.values) == (({"hash": "a"}, {"hash": "b"}), ())
 
 
 @pytest.mark.parametrize(
