@@ -38,13 +38,13 @@ def _view(paper, options) -> dict:
     return {"time_steps": 4, "input_shape": (1, 8, 8), "classes": 10, "encoding": "direct", "scale": 1 / 255}
 
 
-def register_quarters() -> Entry:
+def register_quarters() -> None:
     """Registers the data set "quarters" for both papers."""
     located = Located("Bright quarters", "stand-in", "made by the tests", "MIT", "0123456789abcdef")
     source = Source(
         lambda paper, options: located, lambda found, paper, options: (_quarters(120, 1), _quarters(60, 2))
     )
-    return register(Entry("quarters", "Quarters", ("mdn", "plif"), (source,), _view))
+    register(Entry("quarters", "Quarters", ("mdn", "plif"), (source,), _view))
 
 
 @pytest.fixture(scope="session")
