@@ -14,7 +14,7 @@ from snnlib.runs import execute, jobs, plan, store
 from snnlib.runs.config import Run, code_of, from_config
 
 SECONDS = 60.0  # of training, as estimated, for each process; later by the clock no run is started
-MOST = 4
+MOST = 3
 START = 5e-3
 """Largest relative difference of the first epoch's loss that sums rounded in another order can cause: on
 another kind of processor a rounded potential moves a spike, a spike the weights, and so on."""
