@@ -1,26 +1,123 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, and that notice when they are no longer what was written."""
 
+import errno
+import hashlib
+import io
 import json
 import math
 import os
-import tempfile
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import torch
+
+UNFINISHED = ".unfinished"
+"""In the name of a file that is being written; who writes it holds a lock on it."""
+
+_WRITABLE, _SPACE = "it must be writable for you", "free some space there; finished work is kept"
+_REMEDIES = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _WRITABLE),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _SPACE),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "a file is where a folder belongs; move it away"),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit of open files (`ulimit -n 1024`)"),
+}
+
+
+@contextmanager
+def told(path: Path, what: str = "cannot be written") -> Iterator[None]:
+    """An OSError of the block as one sentence about ``path``, with the remedy where we know one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REMEDIES:
+            raise
+        raise OSError(f"{path} {what} ({error.strerror}): {_REMEDIES[error.errno]}.") from None
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
-    """Let ``write`` fill a temporary file beside ``path``, then put it in place in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Let ``write`` fill a temporary file beside ``path``, then put it in place in one step, safe on the disk.
+
+    What writers that died left in the folder is removed. OSError says what to do about a full disk, say.
+    """
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent)
+        temporary, handle = _unfinished(path)
+        try:
+            write(temporary)
+            os.fsync(handle)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+            os.close(handle)
+        with suppress(OSError):  # not every system opens a folder
+            _synchronise(path.parent)
     return path
+
+
+def _unfinished(path: Path) -> tuple[Path, int]:
+    """A new locked file beside ``path``, with the rights that the umask leaves."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{UNFINISHED}{path.suffix}")
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        lock(handle, wait=True)
+        if os.fstat(handle).st_nlink:
+            return temporary, handle
+        os.close(handle)  # swept before it was locked
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the files that nobody writes any more."""
+    for left in folder.glob(f".*{UNFINISHED}*"):
+        with suppress(OSError):
+            handle = os.open(left, os.O_RDONLY)
+            try:
+                if lock(handle, wait=False):
+                    left.unlink()
+            finally:
+                os.close(handle)
+
+
+def _synchronise(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def lock(handle: int, wait: bool) -> bool:
+    """Lock an open file or folder until it is closed or its process ends. BlockingIOError without ``wait``
+    where another has it; False where there are no locks (Windows, some network disks).
+    """
+    try:
+        import fcntl  # of POSIX alone
+
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        return True
+    except BlockingIOError:
+        raise
+    except (ImportError, OSError):
+        return False
+
+
+@contextmanager
+def alone(folder: Path, waiting: str) -> Iterator[None]:
+    """One process at a time in this block; a second one prints ``waiting`` and waits."""
+    with told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            lock(handle, wait=False)
+        except BlockingIOError:
+            print(waiting, flush=True)
+            lock(handle, wait=True)
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -29,13 +126,42 @@ def write_text(path: Path, text: str) -> Path:
 
 
 def write_json(path: Path, value) -> Path:
-    """JSON knows no infinities: a number that is not finite (a diverged run) becomes null."""
-    return write_text(path, json.dumps(_finite(value), allow_nan=False) + "\n")
+    """JSON, see ``finite``."""
+    return write_text(path, json.dumps(finite(value), allow_nan=False) + "\n")
 
 
-def _finite(value):
+def finite(value):
+    """JSON knows no infinities: a number that is not finite (a diverged run) becomes None."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def serialised(state: dict) -> bytes:
+    """What torch saves, made in memory: in a file its name would become part of the bytes, and a full disk a
+    riddle.
+    """
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def write_sealed(path: Path, state: dict) -> Path:
+    """A state_dict after a first line with a digest over it and the file's name."""
+    content = serialised(state)
+    line = _seal(path.name, content)
+    return write_atomically(path, lambda temporary: temporary.write_bytes(line + b"\n" + content))
+
+
+def read_sealed(path: Path) -> bytes:
+    """What torch saved by ``write_sealed``; ValueError for a file that is cut, altered, renamed or was never sealed."""
+    line, _, content = path.read_bytes().partition(b"\n")
+    if line != _seal(path.name, content):
+        raise ValueError("its digest is not that of its content and name")
+    return content
+
+
+def _seal(name: str, content: bytes) -> bytes:
+    return f"{hashlib.sha256(name.encode() + content).hexdigest()} {name}".encode()

@@ -2,6 +2,8 @@
 numbers.
 """
 
+import copy
+import io
 import math
 import re
 import time
@@ -151,12 +153,8 @@ def each_epoch(
             for network, loss, result in zip(networks, losses, results, strict=True)
         ]
 
-    saved = load_checkpoint(checkpoint, device_of(parts["network"]))
-    if saved:
-        for name, part in parts.items():
-            part.load_state_dict(saved[name])
-        histories = saved["histories"]
-    else:
+    histories = load_checkpoint(checkpoint, parts, len(networks), epochs)
+    if not histories:
         histories = [[first] for first in report(0, [None] * len(networks), time.perf_counter())]
     for epoch in range(len(histories[0]), epochs + 1):
         began = time.perf_counter()
@@ -166,7 +164,7 @@ def each_epoch(
             history.append(latest)
         if checkpoint:
             state = {name: part.state_dict() for name, part in parts.items()} | {"histories": histories}
-            files.write_atomically(checkpoint, lambda path, state=state: torch.save(state, path))
+            files.write_sealed(checkpoint, state)
         on_epoch(histories)
     return histories
 
@@ -266,16 +264,29 @@ def initialise(seed: int) -> None:
     torch.manual_seed(stream_seed(seed, 0, "weights"))
 
 
-def load_checkpoint(checkpoint: Path | None, device: str) -> dict | None:
-    """What a run that was cut off left behind, or None; one that cannot be read counts as none, with a
-    warning.
+def load_checkpoint(
+    checkpoint: Path | None, parts: dict, networks: int, epochs: int
+) -> list[list[dict]] | None:
+    """Put what a run that was cut off left behind into ``parts``; returns its histories, or None.
+
+    A checkpoint that is not what was written under its name, or does not fit, counts as none, with a warning.
     """
     if checkpoint is None or not checkpoint.exists():
         return None
+    fresh = {name: copy.deepcopy(part.state_dict()) for name, part in parts.items()}
     try:
-        saved = torch.load(checkpoint, map_location=device, weights_only=True)
-        return {name: saved[name] for name in ("network", "optimiser", "scheduler", "histories")}
-    except Exception as problem:  # torch raises whatever broken bytes lead to; KeyError: another version's
-        reason = f"{type(problem).__name__} {problem}".strip()
+        content = io.BytesIO(files.read_sealed(checkpoint))
+        saved = torch.load(content, map_location=device_of(parts["network"]), weights_only=True)
+        histories = saved["histories"]
+        told = [[entry["epoch"] for entry in history] for history in histories]
+        if told != [list(range(len(told[0])))] * networks or len(told[0]) > epochs + 1:
+            raise ValueError("it is of another run")
+        for name, part in parts.items():
+            part.load_state_dict(saved[name])
+        return histories
+    except Exception as problem:  # torch raises whatever bytes and shapes of older code lead to
+        for name, part in parts.items():
+            part.load_state_dict(fresh[name])
+        reason = f"{type(problem).__name__} {problem}".splitlines()[0].strip()
         warnings.warn(f"{checkpoint.name} cannot be read ({reason}); its run starts afresh.", stacklevel=2)
         return None

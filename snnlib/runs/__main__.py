@@ -1,16 +1,17 @@
 """Reference runs: `python -m snnlib.runs collect results/recorded/runs` adds the finished runs of a folder,
 `example` trains and adds the small one that a test repeats, `list` says what there is, `verify` trains a few
-again and compares.
+again and compares, `seal` renews SHA256SUMS after a change that was meant.
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
 
 from snnlib import paths
-from snnlib.runs import grids, jobs, store
+from snnlib.runs import check, grids, jobs, store
 from snnlib.runs.config import code_of
 from snnlib.runs.pictures import keep_samples
 from snnlib.runs.verify import verify
@@ -23,7 +24,7 @@ def collect(folders: list[Path]) -> None:
         if not folder.is_dir():
             raise FileNotFoundError(f"There is no folder {folder}; give one like results/recorded/runs.")
         for path in store.finished(folder):
-            record = store.accepted(path.read_text(encoding="utf-8"), path.name)
+            record = check.accepted(path.read_text(encoding="utf-8"), path.name)
             config = record["config"]
             present = code_of(config["paper"], config["task"], **dict(config["task_options"]))
             current = config["code"] == present
@@ -62,6 +63,7 @@ def main(arguments=None) -> int:
     command.add_argument("folders", nargs="+", type=Path, metavar="results/PROFILE/runs")
     commands.add_parser("example", help="train and add the small record that a test trains again")
     commands.add_parser("samples", help="keep the test samples that pictures show, of the official data")
+    commands.add_parser("seal", help="renew SHA256SUMS, after a change of these files that was meant")
     commands.add_parser("list", help="say what there is")
     commands.add_parser("verify", help="train a few recorded runs again, two minutes at most, and compare")
     options = parser.parse_args(arguments)
@@ -74,12 +76,18 @@ def main(arguments=None) -> int:
             example()
         elif options.command == "samples":
             keep_samples()
+        elif options.command == "seal":
+            store.seal()
         overview()
         return 0
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # TERM is Ctrl-C
     sys.exit(main())

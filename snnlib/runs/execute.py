@@ -6,12 +6,19 @@ side by side. Finished runs are never repeated; one that was cut off goes on aft
 """
 
 import contextlib
+import functools
+import multiprocessing
+import os
+import threading
+import time
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import joblib
 import torch
 
+from snnlib import files
 from snnlib.runs import jobs, plan, store
 from snnlib.runs.config import Run
 from snnlib.runs.progress import follow
@@ -41,21 +48,53 @@ def run(
 
 def _train(missing: list[Run], profile: str, workers: int, progress: bool) -> None:
     folder = store.folder(profile)
-    todo = sorted(missing, key=lambda r: (-plan.seconds(r), r.title))
-    workers = min(processes(workers), len(todo))
-    with follow(todo, folder, [plan.seconds(r) for r in todo]) if progress else contextlib.nullcontext():
-        if torch.cuda.is_available():
-            for column in jobs.columns(todo):
-                jobs.train_together(column, folder)
-        elif workers == 1:
-            for r in todo:
-                jobs.train_one(r, folder)
-        else:
-            work = (joblib.delayed(jobs.train_one)(r, folder) for r in todo)
-            with warnings.catch_warnings():
-                # joblib renews a process whose memory has grown; here it grows by the data sets it keeps.
-                warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
-                joblib.Parallel(n_jobs=workers, batch_size=1)(work)
+    wait = f"Another command trains for profile {profile!r}; waiting for it, what it finishes is not repeated."
+    with files.alone(folder, wait):
+        todo = [r for r in missing if store.read(r, profile, other_data=False) is None]
+        todo.sort(key=lambda r: (-plan.seconds(r), r.title))
+        workers = _possible(min(processes(workers), len(todo)))
+        with follow(todo, folder, [plan.seconds(r) for r in todo]) if progress else contextlib.nullcontext():
+            if torch.cuda.is_available():
+                for column in jobs.columns(todo):
+                    jobs.train_together(column, folder)
+            elif workers <= 1:
+                for r in todo:
+                    jobs.train_one(r, folder)
+            else:
+                work = (joblib.delayed(_train_there)(r, folder, os.getpid()) for r in todo)
+                with warnings.catch_warnings():
+                    # joblib renews a process whose memory has grown; here it grows by the data sets it keeps.
+                    warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+                    joblib.Parallel(n_jobs=workers, batch_size=1)(work)
+
+
+def _train_there(r: Run, folder: Path, parent: int) -> None:
+    """``jobs.train_one`` in a process of joblib's, which ends with the one that started it."""
+    if multiprocessing.current_process().name.startswith("LokyProcess"):  # and not on a cluster
+        _end_with(parent)
+    jobs.train_one(r, folder)
+
+
+@functools.cache
+def _end_with(parent: int) -> None:
+    """End this process, within a second, when ``parent`` is gone; a killed one cannot tell its workers."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _possible(workers: int) -> int:
+    """1 instead of ``workers`` where the system has no room for the locks that processes share."""
+    try:
+        multiprocessing.Semaphore()
+        return workers
+    except OSError as error:
+        print(f"One run at a time: no shared memory for more processes here ({error.strerror}, /dev/shm).")
+        return 1
 
 
 def processes(workers: int) -> int:

@@ -15,7 +15,7 @@ from torch import nn
 
 from snnlib import datasets, files, networks, neurons, training
 from snnlib.kernels import memory
-from snnlib.runs import ensemble, records
+from snnlib.runs import check, ensemble, records
 from snnlib.runs.config import Run
 
 LOSSES = {"": training.squared_error, "cross-entropy": training.cross_entropy}
@@ -99,10 +99,10 @@ def _prepare() -> str:
 def _finish(
     r: Run, task: datasets.Task, network: nn.Module, history: list[dict], device: str, store: Path
 ) -> dict:
-    record = records.record(r, task, history, device)
+    record = files.finite(records.record(r, task, history, device))
+    record["digest"] = check.digest(record)
     if r.seed == 0:
-        weights = kept(r, network).state_dict()
-        files.write_atomically(store / f"{r.hash}.pt", lambda path: torch.save(weights, path))
+        files.write_sealed(store / f"{r.hash}.pt", kept(r, network).state_dict())
     files.write_json(store / f"{r.hash}.json", record)
     return record
 

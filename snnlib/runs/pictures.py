@@ -5,6 +5,7 @@ allows a copy, and ``data/reference_runs/weights`` the layers: a picture then sh
 """
 
 import functools
+import io
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -29,11 +30,17 @@ def trained(r: Run, profile: str) -> nn.Sequential | None:
 
     Of a conv net its first synapse and neuron layer, the learnable spiking encoder (PLIF, Sec. 3.5).
     """
-    path = store.weights(r, profile)
-    if path is None:
+    state = store.weights(r, profile)
+    if state is None:
         return None
     network = jobs.kept(r, jobs.build(r))
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    try:
+        network.load_state_dict(state)
+    except RuntimeError:  # other names or shapes
+        raise ValueError(
+            f"The weights kept of {r.title} ({r.hash}.pt in profile {profile!r}) are of older code; delete "
+            "them and the record beside them, and the run will be trained again."
+        ) from None
     return network.eval()
 
 
@@ -50,7 +57,7 @@ def samples(r: Run, profile: str, test: int = 0) -> datasets.Task | None:
     path = _file(r.paper, r.task)
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as kept:
+    with np.load(io.BytesIO(store.summed(path)), allow_pickle=False) as kept:
         x, y = torch.from_numpy(kept["x"]), torch.from_numpy(kept["y"])
         passport = datasets.Passport(**json.loads(str(kept["passport"])))
     view = datasets.view(r.task, r.paper, **options)
@@ -69,6 +76,7 @@ def keep_samples() -> None:
         passport = json.dumps(asdict(task.passport) | {"train_samples": 0, "test_samples": len(rows)})
         write = functools.partial(np.savez_compressed, passport=passport, **arrays)
         files.write_atomically(_file(paper, name), write)
+    store.seal()
 
 
 def _file(paper: str, task: str) -> Path:

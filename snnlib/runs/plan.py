@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from snnlib import datasets, networks, neurons
-from snnlib.runs import store
+from snnlib.runs import check, store
 from snnlib.runs.config import Run, code_of, from_config
 
 
@@ -88,7 +88,7 @@ def estimate(record: dict) -> float:
 
 def _loaded(path: Path) -> dict | None:
     try:
-        return store.accepted(path.read_text(), path.name)
+        return check.accepted(path.read_text(encoding="utf-8"), path.name)
     except (OSError, ValueError):  # damaged; who asks for this run is told so
         return None
 

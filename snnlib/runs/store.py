@@ -1,10 +1,12 @@
 """Records of finished runs: JSON in results/<profile>/runs, and the reference runs in data/reference_runs, so
 that a figure needs no training.
 
-A record is written in one step and read only if its hash is the hash of its config.
+A record is written in one step and read only as ``check.accepted`` lets it pass; weights only if they are what
+was written. Of the reference runs SHA256SUMS says that, a file for ``sha256sum -c``.
 """
 
 import functools
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -14,14 +16,10 @@ import torch
 from snnlib import files, paths
 from snnlib.papers.meta_neurons import SNAPSHOTS
 from snnlib.provenance import trust
+from snnlib.runs.check import accepted
 from snnlib.runs.config import Run, beyond, config_hash
 
-FIELDS = {
-    *("hash", "config", "paper", "task", "network", "neuron", "pooling", "seed"),
-    *("dataset", "source", "note", "checksum", "train_samples", "test_samples"),
-    *("accuracy_best", "accuracy_last", "accuracy_validated", "curve", "spike_rates", "tau", "theta"),
-    *("w_over_tau", "device", "seconds", "commit", "versions"),
-}
+SUMS = "SHA256SUMS"
 
 
 def folder(profile: str) -> Path:
@@ -36,24 +34,47 @@ def read(r: Run, profile: str, other_data: bool = True) -> dict | None:
     it says of its data is its own.
     """
     path = folder(profile) / f"{r.hash}.json"
-    if path.exists():
-        try:
-            record = accepted(path.read_text(), path.name)
-            if record["hash"] != r.hash:
-                raise ValueError("it is another run's")
-        except ValueError as error:
-            raise ValueError(
-                f"The record {path} is damaged ({error}); delete it and the run will be trained again."
-            ) from None
+    if not path.exists():
+        return records().get(r.hash) or (best(r.config) if other_data else None)
+    try:
+        record = accepted(path.read_text(encoding="utf-8"), path.name)
+        if record["hash"] != r.hash:
+            raise ValueError("it is another run's")
         return record
-    return records().get(r.hash) or (best(r.config) if other_data else None)
+    except (ValueError, OSError) as error:
+        raise ValueError(
+            f"The record {path} is damaged ({error}); delete it and the run will be trained again."
+        ) from None
 
 
-def weights(r: Run, profile: str) -> Path | None:
-    """The file with what is kept of the trained network behind ``read``'s record, or None."""
-    name = (read(r, profile) or {"hash": r.hash})["hash"]
-    found = (folder(profile) / f"{name}.pt", reference_weights(name))
-    return next((path for path in found if path.exists()), None)
+def weights(r: Run, profile: str) -> dict | None:
+    """The state_dict that is kept of the trained network behind ``read``'s record, or None. ValueError for
+    one that is damaged or of another run.
+    """
+    record = read(r, profile)
+    own = folder(profile) / f"{record['hash']}.pt" if record else Path()
+    try:
+        if own.is_file():
+            return load_weights(record, own)
+        kept = reference_weights(record["hash"]) if record else own
+        return _state(summed(kept)) if kept.is_file() else None
+    except (ValueError, OSError) as error:
+        remedy = f"delete them and {own.stem}.json" if own.is_file() else "restore them (`git checkout`)"
+        raise ValueError(f"The weights {own if own.is_file() else kept} are damaged ({error}); {remedy}.") from None
+
+
+def load_weights(record: dict, path: Path) -> dict:
+    """The state_dict in a file beside a record; those of a record without digest, of older code, have none
+    either.
+    """
+    return _state(files.read_sealed(path) if "digest" in record else path.read_bytes())
+
+
+def _state(content: bytes) -> dict:
+    try:
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever broken bytes lead to
+        raise ValueError(f"{type(error).__name__} {error}".splitlines()[0]) from None
 
 
 def finished(folder: Path) -> list[Path]:
@@ -67,24 +88,6 @@ def epochs_seen(r: Run, folder: Path) -> int:
         return len(json.loads((folder / f"{r.hash}.partial.json").read_text()))
     except (OSError, ValueError):
         return 0
-
-
-def accepted(text: str, where: str) -> dict:
-    """The record in ``text``; ValueError says ``where`` one is damaged or is not what its config says."""
-    try:
-        record = json.loads(text)
-        lacking = sorted(FIELDS - set(record))
-        expected = config_hash(record["config"]) if "config" in record else ""
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{where} is no whole record ({error}); restore or remove it.") from None
-    if lacking:
-        raise ValueError(f"{where} holds a record without {', '.join(lacking)}; restore or remove it.")
-    if record["hash"] != expected:
-        raise ValueError(
-            f"{where} holds a record named {record['hash']} whose config has the hash {expected}: it was "
-            "changed by hand or is of another run; restore or remove it."
-        )
-    return record
 
 
 def records() -> dict[str, dict]:
@@ -109,11 +112,48 @@ def _read(folder: Path) -> tuple[dict[str, dict], dict[str, dict]]:
     """Records by hash, and the one on the best data by what their configs say apart from the data."""
     exact = {}
     for path in sorted(folder.glob("*.jsonl")):
-        for number, line in enumerate(path.read_text().splitlines(), start=1):
-            record = accepted(line, f"{path.parent.name}/{path.name}, line {number},")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            where = f"{folder.name}/{path.name}, line {number},"
+            record = accepted(line, where)
+            if record["hash"] in exact or _file(record) != path.name:
+                raise ValueError(f"{where} holds a record that is elsewhere or belongs there; remove it.")
             exact[record["hash"]] = record
+    for name in {*sums(folder), *(path.name for path in folder.glob("*.jsonl"))}:
+        if name.endswith(".jsonl"):
+            summed(folder / name)
     worst_first = sorted(exact.values(), key=lambda r: (trust(r["source"]), r["hash"]), reverse=True)
     return exact, {_without_data(record["config"]): record for record in worst_first}
+
+
+def sums(folder: Path) -> dict[str, str]:
+    """What SHA256SUMS says of each file of the reference runs."""
+    path = folder / SUMS
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else ()
+    return {name: value for value, name in (line.split("  ", 1) for line in lines)}
+
+
+def seal() -> None:
+    """Write SHA256SUMS over the reference runs as they are now."""
+    root = paths.REFERENCE_RUNS
+    found = sorted(path for kind in ("*.jsonl", "weights/*.pt", "samples/*.npz") for path in root.glob(kind))
+    lines = (f"{_sum(path.read_bytes())}  {path.relative_to(root).as_posix()}\n" for path in found)
+    files.write_text(root / SUMS, "".join(lines))
+    _read.cache_clear()
+
+
+def summed(path: Path) -> bytes:
+    """The content of a file of the reference runs; ValueError where it is not what SHA256SUMS says."""
+    name, content = path.relative_to(paths.REFERENCE_RUNS).as_posix(), path.read_bytes() if path.exists() else b""
+    if sums(paths.REFERENCE_RUNS).get(name) != _sum(content):
+        raise ValueError(
+            f"{paths.short(path)} is not what {SUMS} says: changed by hand, cut, missing or new. Restore it "
+            "(`git checkout data/reference_runs`) or, if you mean it so, `python -m snnlib.runs seal`."
+        )
+    return content
+
+
+def _sum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _without_data(config: dict) -> str:
@@ -137,8 +177,8 @@ def add(found: list[tuple[dict, Path]], replace: bool = False) -> int:
         files.write_text(paths.REFERENCE_RUNS / name, "".join(lines))
     for record, path in found:
         if _pictured(record["config"]) and path.exists() and not reference_weights(record["hash"]).exists():
-            _keep_weights(path, reference_weights(record["hash"]))
-    _read.cache_clear()
+            _keep_weights(load_weights(record, path), reference_weights(record["hash"]))
+    seal()
     return len(new)
 
 
@@ -148,7 +188,7 @@ def compact(record: dict) -> dict:
     theta of every neuron is large: seed 0 keeps all its epochs (figures 2 and 3 of MDN follow them), other
     seeds the first, the last and the one that the authors clustered.
     """
-    record = dict(record)
+    record = {name: value for name, value in record.items() if name != "digest"}  # SHA256SUMS has one for all
     for name in ("curve", "spike_rates", "tau", "w_over_tau", "seconds"):
         record[name] = _rounded(record[name])
     if record["theta"] and (record["seed"] > 0 or beyond(record["config"])):
@@ -177,10 +217,7 @@ def _pictured(config: dict) -> bool:
     return plain and (config["neuron"], config["tau"]) == ("PLIF", 2.0)
 
 
-def _keep_weights(path: Path, to: Path) -> None:
+def _keep_weights(state: dict, to: Path) -> None:
     """A copy of a state_dict; large matrices in half precision, to keep the repository small."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
     state = {key: value.half() if value.numel() > 20_000 else value for key, value in state.items()}
-    buffer = io.BytesIO()  # in a file its name would become part of the bytes
-    torch.save(state, buffer)
-    files.write_atomically(to, lambda temporary: temporary.write_bytes(buffer.getvalue()))
+    files.write_atomically(to, lambda temporary: temporary.write_bytes(files.serialised(state)))

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 
-from snnlib.runs import store
 from snnlib.runs.config import CODE, CODE_BERNOULLI, Run
 
 CONV = "c4k3s1-BN-PLIF-MPk2s2-DP-FC20-PLIF-DP-FC100-PLIF-APk10s10"
@@ -35,24 +34,33 @@ PLIF = dataclasses.replace(
 )
 
 
-def made(run, **changes) -> dict:
-    """A record of a run without training it."""
-    curve = [{"epoch": 0, "train_loss": None, "test_accuracy": 12.345678, "seconds": 1.23456789}]
-    record = dict.fromkeys(store.FIELDS, "") | {
-        "config": json.loads(json.dumps(run.config)),
-        "hash": run.hash,
-        "paper": run.paper,
-        "task": run.task,
-        "seed": run.seed,
-        "source": run.data.split(":")[0],
-        "device": "CPU, 1 thread",
-        "seconds": 30.0,
-        "train_samples": 60,
-        "test_samples": 40,
-        "curve": curve,
-        "theta": [],
+def made(run, accuracies=(), **changes) -> dict:
+    """A record of a run without training it: ``accuracies`` per epoch, else 12.5 %."""
+    accuracies = accuracies or (12.5,) * (run.epochs + 1)
+    curve = changes.pop("curve", None) or [
+        {
+            "epoch": epoch,
+            "train_loss": 0.1 / epoch if epoch else None,
+            "test_accuracy": accuracy,
+            "validation_accuracy": None,
+            "seconds": 1.23456789,
+        }
+        for epoch, accuracy in enumerate(accuracies)
+    ]
+    seconds = changes.pop("seconds", 30.0)
+    spent = sum(epoch["seconds"] for epoch in curve)
+    curve = [epoch | {"seconds": epoch["seconds"] * seconds / spent} for epoch in curve]
+    return {
+        **dict.fromkeys(("dataset", "note", "checksum", "commit", "pooling"), ""),
+        **{"config": json.loads(json.dumps(run.config)), "hash": run.hash},
+        **{name: getattr(run, name) for name in ("paper", "task", "network", "neuron", "seed")},
+        **{"source": run.data.split(":")[0], "train_samples": 60, "test_samples": 40},
+        **{"device": "CPU, 1 thread", "versions": {}, "seconds": seconds, "curve": curve},
+        **{"tau": [], "theta": [], "w_over_tau": [], "spike_rates": []},
+        **{"accuracy_last": curve[-1]["test_accuracy"], "accuracy_validated": None},
+        "accuracy_best": max(epoch["test_accuracy"] for epoch in curve[1:]),
+        **changes,
     }
-    return record | changes
 
 
 def other(run, data, **changes):

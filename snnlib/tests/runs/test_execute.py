@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("small_world")
 
 
 NARROW = dataclasses.replace(PLIF, epochs=3, batch_size=5, train_samples=120, test_samples=60)
-BY_THE_WAY = ("seconds", "finished", "commit")
+BY_THE_WAY = ("seconds", "finished", "commit", "digest")
 ELSEWHERE = """
 import json, sys
 from pathlib import Path
