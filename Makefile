@@ -15,7 +15,7 @@ BOOT := $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 PY = "$$(cat .python-path)"
 
 # Kernels start from this very Python and find snnlib from any folder.
-export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
+export PYTHONPATH := $(CURDIR)$(if $(value PYTHONPATH),:$(value PYTHONPATH))
 export JUPYTER_PREFER_ENV_PATH := 1
 export JUPYTER_PLATFORM_DIRS := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1

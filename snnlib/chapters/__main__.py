@@ -1,6 +1,7 @@
 """Run chapters (`python -m snnlib.chapters run 01 03 --profile quick -p seeds 3`), plan, publish, check."""
 
 import argparse
+import signal
 import sys
 
 from snnlib import paths
@@ -69,7 +70,7 @@ def main(arguments=None) -> int:
             plan(chapters, options.profile, overrides, options.workers)
             return 0
         return min(1, run(chapters, options.profile, overrides, options.workers))
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         print(f"{error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -78,4 +79,5 @@ def main(arguments=None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # TERM is Ctrl-C
     sys.exit(main())

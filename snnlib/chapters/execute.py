@@ -35,18 +35,19 @@ def execute(notebook: Path, output: Path, injected: dict) -> None:
         try:
             with mock.patch.dict(os.environ, KERNEL_ENVIRONMENT, PYTHONPATH=os.pathsep.join(folders)):
                 papermill.execute_notebook(
-                    notebook,
-                    temporary,
+                    _literal(notebook),
+                    _literal(temporary),
                     injected,
                     kernel_name="python3",
-                    cwd=notebook.parent,
+                    cwd=_literal(notebook.parent),
                     progress_bar=sys.stderr.isatty(),
                     log_output=False,
-                    # no advice about encryption of loopback traffic
-                    extra_arguments=["--IPKernelApp.log_level=40"],
+                    # No advice about encryption of loopback traffic, no line of its own on Ctrl-C; what a
+                    # cell raises comes back in the copy.
+                    extra_arguments=["--IPKernelApp.log_level=50"],
                 )
         except PapermillExecutionError as error:
-            temporary.replace(failed).chmod(0o644)
+            temporary.replace(failed)
             lines = "\n    ".join(str(error.evalue).splitlines()[-6:])
             raise ChapterFailed(
                 f"{notebook.stem} stopped in cell {error.cell_index}: {error.ename}: {lines}\n"
@@ -55,3 +56,8 @@ def execute(notebook: Path, output: Path, injected: dict) -> None:
 
     files.write_atomically(output, fill)
     failed.unlink(missing_ok=True)
+
+
+def _literal(path: Path) -> str:
+    """A path for papermill, which fills in what stands in braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")

@@ -6,6 +6,8 @@ The cell is tagged `parameters` and holds lines such as `seeds: int = 2  # repet
 import ast
 import contextlib
 import difflib
+import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,14 +46,23 @@ def read(notebook: Path) -> dict[str, Parameter]:
 
 def tagged(notebook: Path, tag: str) -> list[nbformat.NotebookNode]:
     """The cells of a notebook that carry ``tag``, in order."""
-    cells = nbformat.read(notebook, as_version=4).cells
+    try:
+        cells = nbformat.read(notebook, as_version=4).cells
+    except ValueError as error:  # of JSON, UTF-8 or nbformat
+        raise ValueError(f"{notebook.name} is no notebook ({str(error)[:80]}); restore it.") from None
     return [cell for cell in cells if tag in cell.metadata.get("tags", [])]
 
 
 def parse(source: str, where: str) -> dict[str, Parameter]:
     """The parameters in the source of a parameters cell; `where` names it in errors."""
     found = {}
-    for node in ast.parse(source).body:
+    try:
+        lines = ast.parse(source).body
+    except SyntaxError as error:
+        raise ValueError(
+            f"{where}: line {error.lineno} of the parameters cell is not Python: {error.msg}."
+        ) from None
+    for node in lines:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             continue  # a string on its own is a comment
         try:
@@ -65,6 +76,10 @@ def parse(source: str, where: str) -> dict[str, Parameter]:
         problem = mismatch(found[name].default, annotation)
         if problem:
             raise ValueError(f"{where}: the default of {name!r} {problem}.")
+    names = [node.target.id for node in lines if isinstance(node, ast.AnnAssign)]
+    for name in found:
+        if names.count(name) > 1:
+            raise ValueError(f"{where}: {name!r} stands twice in the parameters cell; remove one.")
     return found
 
 
@@ -100,6 +115,8 @@ def check(values: dict, known: dict[str, Parameter], where: str) -> dict:
         problem = mismatch(value, annotation)
         if problem:
             raise ValueError(f"{where}: {name!r} {problem}.")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{where}: {name!r} is {value}; it must be a finite number.")
         if isinstance(value, int) and not isinstance(value, bool) and value < 0:
             raise ValueError(f"{where}: {name!r} is {value}; it must be 0 or more.")
         checked[name] = float(value) if annotation == "float" else value
@@ -113,7 +130,12 @@ def profile(name: str, folder: Path = NOTEBOOKS) -> dict[str, dict]:
         valid = ", ".join(sorted(other.stem for other in path.parent.glob("*.yaml")))
         raise ValueError(f"There is no profile {name!r}: use one of {valid}.")
     try:
-        sections = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        text = path.read_text(encoding="utf-8")
+        _check_tree(yaml.compose(text, yaml.SafeLoader), path.name)
+        sections = yaml.safe_load(text) or {}
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ValueError(f"{path.name}, line {line}, is not UTF-8; save the file as UTF-8.") from None
     except yaml.YAMLError as error:
         raise ValueError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(sections, dict):
@@ -126,6 +148,29 @@ def profile(name: str, folder: Path = NOTEBOOKS) -> dict[str, dict]:
         if section is not None and not isinstance(section, dict):
             raise ValueError(f"{path.name}: the section {chapter} must hold lines 'name: value'.")
     return {chapter: dict(section or {}) for chapter, section in sections.items()}
+
+
+def _check_tree(node: yaml.Node | None, where: str) -> None:
+    """Refuse what YAML reads otherwise than it looks: a key given twice (the last wins in silence), 010 and
+    1:30 (8 and 90).
+    """
+    if isinstance(node, yaml.ScalarNode):
+        number, plain = node.tag.endswith((":int", ":float")), r"[-+]?(0|[1-9]\d*)(\.\d*)?([eE][-+]\d+)?"
+        if number and not re.fullmatch(plain, node.value):
+            line = node.start_mark.line + 1
+            told = f"YAML takes {node.value} for {yaml.safe_load(node.value)}"
+            raise ValueError(f"{where}, line {line}: {told}; write a plain decimal number.")
+        return
+    parts = node.value if node else ()
+    if isinstance(node, yaml.MappingNode):
+        keys = [key for key, _ in node.value]
+        for place, key in enumerate(keys):
+            if key.value in [earlier.value for earlier in keys[:place]]:
+                line = key.start_mark.line + 1
+                raise ValueError(f"{where}, line {line}: {key.value!r} stands there twice; remove one.")
+        parts = [part for pair in node.value for part in pair]
+    for part in parts:
+        _check_tree(part, where)
 
 
 def resolve(chapter: str, profile_name: str, overrides: dict, folder: Path = NOTEBOOKS) -> tuple[dict, dict]:

@@ -28,18 +28,15 @@ HEADINGS = {"sd": "± sd", "interval": "± 95 %", "published_sd": "± sd (publis
 def build(profile: str, root: Path | None = None) -> str:
     """The page for the artefacts under `root` (default: results/<profile>)."""
     root = root or paths.results(profile)
-    found = _sidecars(root / "figures") | _sidecars(root / "tables")
+    sidecars = _sidecars(root / "figures") | _sidecars(root / "tables")
+    shown = {stem: _shown(stem, sidecar, root) for stem, sidecar in sidecars.items()}
+    found = [artefact for artefact in shown.values() if not artefact["missing"]]
     chapters = {chapter: list(ledger.stems(chapter)) for chapter in ledger.CHAPTERS}
-    for stem, sidecar in found.items():
-        if not ledger.chapter_of(stem):  # a chapter may make more than the ledger asks for
-            chapters.get(sidecar["chapter"], next(iter(chapters.values()))).append(stem)
-    stand_ins = sum("stand-in" in _kinds(sidecar) for sidecar in found.values())
-    sources = Counter(
-        (source["dataset"], source["source"], source["note"])
-        for sidecar in found.values()
-        for source in sidecar["sources"]
-        if source["source"]
-    )
+    for artefact in found:
+        if not ledger.chapter_of(artefact["stem"]):  # a chapter may make more than the ledger asks for
+            chapters.get(artefact["chapter"], next(iter(chapters.values()))).append(artefact["stem"])
+    stand_ins = sum("stand-in" in artefact["kinds"] for artefact in found)
+    sources = Counter(source for artefact in found for source in artefact["sources"] if source[1])
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -62,7 +59,7 @@ def build(profile: str, root: Path | None = None) -> str:
                 "number": chapter[:2],
                 "title": ledger.CHAPTERS[chapter],
                 "command": _command(chapter, profile),
-                "artefacts": [_artefact(stem, found.get(stem), root) for stem in stems],
+                "artefacts": [shown.get(stem) or _absent(stem, root) for stem in stems],
             }
             for chapter, stems in chapters.items()
         ],
@@ -86,23 +83,35 @@ def _command(chapter, profile):
 
 
 def _sidecars(folder):
-    return {
-        path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("[!.]*.json"))
-    }
+    """What lies beside the artefacts, by stem; None for what is no JSON."""
+    found = {}
+    for path in sorted(folder.glob("[!.]*.json")):
+        try:
+            found[path.stem] = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, OSError):
+            found[path.stem] = None
+    return found
 
 
-def _artefact(stem, sidecar, root):
-    """What the page shows of one artefact; of a missing one, why."""
+def _shown(stem, sidecar, root):
+    """What the page shows of one artefact, or that it cannot be read: cut, or made by another version."""
     common = {"stem": stem, "title": ledger.title(stem)}
-    if not sidecar:
-        reason = root / "missing" / f"{stem}.txt"
-        left_out = f"Left out: {reason.read_text().strip()}" if reason.exists() else "Not made yet"
-        return common | {"missing": left_out}
-    content = (
-        _table(root, stem, sidecar.get("data", {})) if sidecar["kind"] == "table" else _picture(root, stem)
-    )
-    more = {"kinds": _kinds(sidecar), "origins": _origins(sidecar), "missing": ""}
-    return sidecar | common | content | more
+    try:
+        kind, data = sidecar["kind"], sidecar.get("data", {})
+        content = _table(root, stem, data) if kind == "table" else _picture(root, stem)
+        more = {"kinds": _kinds(sidecar), "origins": _origins(sidecar), "missing": ""}
+        told = {name: sidecar[name] for name in ("kind", "caption", "notes", "chapter")}
+        sources = [(source["dataset"], source["source"], source["note"]) for source in sidecar["sources"]]
+        return common | told | content | more | {"sources": sources}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error):
+        return common | {"missing": "Unreadable: cut, or made by another version; make it again"}
+
+
+def _absent(stem, root):
+    """Why an artefact is not there."""
+    reason = root / "missing" / f"{stem}.txt"
+    left_out = f"Left out: {reason.read_text().strip()}" if reason.exists() else "Not made yet"
+    return {"stem": stem, "title": ledger.title(stem), "missing": left_out}
 
 
 def _kinds(sidecar):

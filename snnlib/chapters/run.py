@@ -3,6 +3,7 @@
 Parameters are checked before anything starts, and missing runs are trained here with one progress bar.
 """
 
+import os
 import sys
 import time
 import traceback
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from snnlib import paths
+from snnlib import files, paths
 from snnlib.chapters import parameters, planned
 from snnlib.chapters.execute import ChapterFailed
 from snnlib.chapters.execute import execute as execute_notebook
@@ -24,6 +25,10 @@ def run(
 ) -> int:
     """Train what is missing and execute the chapters in turn; returns the number of chapters that failed."""
     plans = _with_generation(_resolve(chapters, profile, overrides, folder), profile, folder)
+    if os.pathsep in str(paths.ROOT):
+        raise ValueError(f"Notebooks find snnlib by a search path, which {paths.ROOT} would split; move it.")
+    with files.told(paths.results(profile)):
+        paths.results(profile).mkdir(parents=True, exist_ok=True)
     failures = 0
     for position, (chapter, (injected, complete)) in enumerate(plans.items(), start=1):
         started = time.monotonic()

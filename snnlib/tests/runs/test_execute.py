@@ -16,7 +16,7 @@ from snnlib import datasets, neurons, paths, training
 from snnlib.neurons import PRESETS
 from snnlib.runs import execute, jobs, pictures, plan, records
 from snnlib.runs.config import CODE_BERNOULLI, Run, beyond, from_config
-from snnlib.tests.runs.samples import BASE, PLIF
+from snnlib.tests.runs.samples import BASE, PLIF, made
 
 pytestmark = pytest.mark.usefixtures("small_world")
 
@@ -190,8 +190,8 @@ def test_an_interrupted_run_goes_on(results_in, monkeypatch):
 
 def test_the_speed_of_a_plan_is_measured(results_in):
     assert plan.speed("test")[1].startswith(("a rule of thumb", "the reference runs"))
-    (record,) = execute.run([BASE], "test", workers=1, progress=False)
-    slow = record | {"seconds": 1000.0}
+    execute.run([BASE], "test", workers=1, progress=False)
+    slow = made(BASE, seconds=1000.0, train_samples=60, test_samples=40)
     (results_in / "test" / "runs" / f"{BASE.hash}.json").write_text(json.dumps(slow))
     ratio, basis = plan.speed("test")
     assert basis == "this profile's finished runs" and set(ratio) == {"mdn"}

@@ -55,10 +55,14 @@ def test_compact_keeps_what_figures_read():
     values = {"theta_a": [0.123456], "theta_b": [0.2], "theta_c": [0.0], "theta_d": [0.1]}
     theta = [{"epoch": epoch, **values} for epoch in range(9)]
     run = dataclasses.replace(BASE, task="mnist", neuron="learned", theta=(0.1,) * 4, epochs=8)
-    first, second = (store.compact(made(dataclasses.replace(run, seed=seed), theta=theta)) for seed in (0, 1))
+    first, second = (
+        store.compact(made(dataclasses.replace(run, seed=seed), (12.345678,) * 9, theta=theta, digest="ab"))
+        for seed in (0, 1)
+    )
     assert first["theta"] == theta
     assert [snapshot["epoch"] for snapshot in second["theta"]] == [0, 5, 8]
-    assert first["curve"][0]["test_accuracy"] == 12.345678 and first["curve"][0]["seconds"] == 1.23457
+    assert first["curve"][0]["test_accuracy"] == 12.345678 and first["curve"][0]["seconds"] == 3.33333
+    assert "digest" not in first
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Recorded runs trained again: which are chosen, and when two records are of the same run."""
 
 import copy
+import dataclasses
 
 import pytest
 
@@ -10,33 +11,20 @@ from snnlib.tests.runs.samples import BASE, PLIF, made, other
 pytestmark = pytest.mark.usefixtures("small_world")
 
 
-def record(accuracies=(10.0, 50.0, 60.0), **changes):
-    curve = [
-        {
-            "epoch": epoch,
-            "train_loss": 0.1 / epoch if epoch else None,
-            "test_accuracy": accuracy,
-            "seconds": 1.0,
-        }
-        for epoch, accuracy in enumerate(accuracies)
-    ]
-    same = {
-        "curve": curve,
-        "accuracy_last": accuracies[-1],
-        "accuracy_best": max(accuracies),
-        "checksum": "ab",
-    }
-    return made(
-        BASE, **same | {"spike_rates": [0.1], "tau": [], "w_over_tau": [], "test_samples": 100} | changes
-    )
+HUNDRED = dataclasses.replace(BASE, test_samples=100)
+
+
+def record(accuracies=(10.0, 50.0, 60.0), run=HUNDRED, **changes):
+    same = {"checksum": "ab", "spike_rates": [0.1], "test_samples": 100, "seconds": 3.0}
+    return made(run, accuracies, **same | changes)
 
 
 def test_only_what_can_be_repeated_and_learned_is_chosen(folder, monkeypatch):
-    dead = record((10.0, 10.0, 10.0)) | {"hash": PLIF.hash, "config": made(PLIF)["config"], "paper": "plif"}
-    elsewhere = made(other(BASE, "official:bb:1"), curve=record()["curve"])
+    dead = record((10.0, 10.0, 10.0), dataclasses.replace(PLIF, test_samples=100))
+    elsewhere = record(run=other(HUNDRED, "official:bb:1"))
     store.add([(each, folder / "none") for each in (record(), dead, elsewhere)])
     monkeypatch.setattr(execute, "processes", lambda workers: 1)
-    assert verify.chosen() == [BASE]
+    assert verify.chosen() == [HUNDRED]
     monkeypatch.setattr(plan, "speed", lambda profile: ({"mdn": 1e9, "plif": 1e9}, "a slow machine"))
     assert verify.chosen() == []
 
