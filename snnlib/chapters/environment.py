@@ -6,6 +6,7 @@ This file runs before anything is installed: standard library only.
 """
 
 import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -74,6 +75,8 @@ def _call(failure, *command):
 
 def main(root: Path) -> None:
     """Choose, remember, say so when the choice is new; one at a time."""
+    if os.pathsep in str(root):
+        raise SystemExit(f"make env: Python's search paths are split at {os.pathsep!r}; move {root}.")
     with (root / "requirements.lock").open() as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -86,12 +89,16 @@ def main(root: Path) -> None:
         python = make_venv(root, why) if lack else Path(sys.executable)
         remembered = root / ".python-path"
         if not remembered.exists() or remembered.read_text() != f"{python}\n":
-            remembered.write_text(f"{python}\n")
+            unfinished = root / ".python-path.new"  # for make, which reads without the lock
+            unfinished.write_text(f"{python}\n")
+            unfinished.replace(remembered)
             print(f"make env: {'.venv has what requirements.lock asks for' if lack else why}")
 
 
 if __name__ == "__main__":
     try:
         main(Path(__file__).resolve().parents[2])
+    except OSError as error:
+        raise SystemExit(f"make env: {error}; this folder must be whole and writable for you.") from None
     except KeyboardInterrupt:
         raise SystemExit("\nmake env: interrupted; the next call starts the installation afresh") from None
