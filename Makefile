@@ -34,7 +34,7 @@ DATA := $(if $(filter recorded,$(PROFILE)),,results/.data)
 
 help:  ## this list
 	@echo "make TARGET [PROFILE=NAME] [TRAIN=1]   profiles: $(PROFILES) (now: $(PROFILE))"
-	@awk -F ':.*## ' '/^[0-9a-z ]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[0-9a-z ]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' Makefile
 
 env:  ## use the active Python if it has everything, otherwise install requirements.lock into .venv
 	@$(if $(BOOT),$(BOOT) snnlib/chapters/environment.py,echo "make env: Python 3.11 or newer is needed and none is on the PATH; install one (or \`conda env create -f environment.yml\` and activate it)" >&2; exit 1)

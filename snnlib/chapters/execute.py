@@ -39,7 +39,7 @@ def execute(notebook: Path, output: Path, injected: dict) -> None:
                     _literal(temporary),
                     injected,
                     kernel_name="python3",
-                    cwd=_literal(notebook.parent),
+                    cwd=notebook.parent,
                     progress_bar=sys.stderr.isatty(),
                     log_output=False,
                     # No advice about encryption of loopback traffic, no line of its own on Ctrl-C; what a
