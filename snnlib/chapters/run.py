@@ -4,6 +4,7 @@ Parameters are checked before anything starts, and missing runs are trained here
 """
 
 import os
+import resource
 import sys
 import time
 import traceback
@@ -19,6 +20,9 @@ from snnlib.results import artefacts, ledger
 from snnlib.runs import execute
 from snnlib.runs import plan as estimate
 
+OPEN_FILES = 128
+"""A kernel and its channels take a few dozen."""
+
 
 def run(
     chapters, profile: str, overrides: dict[str, str], workers: int, folder: Path = parameters.NOTEBOOKS
@@ -27,6 +31,9 @@ def run(
     plans = _with_generation(_resolve(chapters, profile, overrides, folder), profile, folder)
     if os.pathsep in str(paths.ROOT):
         raise ValueError(f"Notebooks find snnlib by a search path, which {paths.ROOT} would split; move it.")
+    few = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if 0 <= few < OPEN_FILES:
+        raise ValueError(f"Only {few} files may be open at once here, too few: `ulimit -n 1024` first.")
     with files.told(paths.results(profile)):
         paths.results(profile).mkdir(parents=True, exist_ok=True)
     failures = 0
