@@ -21,6 +21,7 @@ _REMEDIES = {
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _WRITABLE),
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _SPACE),
     **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "a file is where a folder belongs; move it away"),
+    errno.EISDIR: "a folder is where a file belongs; move it away",
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit of open files (`ulimit -n 1024`)"),
 }
 
@@ -37,9 +38,8 @@ def told(path: Path, what: str = "cannot be written") -> Iterator[None]:
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
-    """Let ``write`` fill a temporary file beside ``path``, then put it in place in one step, safe on the disk.
-
-    What writers that died left in the folder is removed. OSError says what to do about a full disk, say.
+    """Let ``write`` fill a temporary file beside ``path``, then put it in place in one step, once it is on the
+    disk. What writers that died left in the folder is removed. OSError says what to do about a full disk, say.
     """
     with told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -156,7 +156,7 @@ def write_sealed(path: Path, state: dict) -> Path:
 
 
 def read_sealed(path: Path) -> bytes:
-    """What torch saved by ``write_sealed``; ValueError for a file that is cut, altered, renamed or was never sealed."""
+    """What torch saved by ``write_sealed``; ValueError for a file cut, altered, renamed or never sealed."""
     line, _, content = path.read_bytes().partition(b"\n")
     if line != _seal(path.name, content):
         raise ValueError("its digest is not that of its content and name")

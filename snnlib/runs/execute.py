@@ -48,7 +48,9 @@ def run(
 
 def _train(missing: list[Run], profile: str, workers: int, progress: bool) -> None:
     folder = store.folder(profile)
-    wait = f"Another command trains for profile {profile!r}; waiting for it, what it finishes is not repeated."
+    wait = (
+        f"Another command trains for profile {profile!r}; waiting for it, what it finishes is not repeated."
+    )
     with files.alone(folder, wait):
         todo = [r for r in missing if store.read(r, profile, other_data=False) is None]
         todo.sort(key=lambda r: (-plan.seconds(r), r.title))

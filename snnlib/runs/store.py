@@ -1,8 +1,8 @@
 """Records of finished runs: JSON in results/<profile>/runs, and the reference runs in data/reference_runs, so
 that a figure needs no training.
 
-A record is written in one step and read only as ``check.accepted`` lets it pass; weights only if they are what
-was written. Of the reference runs SHA256SUMS says that, a file for ``sha256sum -c``.
+A record is written in one step and read only as ``check.accepted`` lets it pass, weights only if they are as
+they were written: of the reference runs SHA256SUMS says that, a file for ``sha256sum -c``.
 """
 
 import functools
@@ -52,22 +52,26 @@ def weights(r: Run, profile: str) -> dict | None:
     one that is damaged or of another run.
     """
     record = read(r, profile)
-    own = folder(profile) / f"{record['hash']}.pt" if record else Path()
+    if record is None:
+        return None
+    own, kept = folder(profile) / f"{record['hash']}.pt", reference_weights(record["hash"])
+    path = own if own.exists() else kept
     try:
-        if own.is_file():
-            return load_weights(record, own)
-        kept = reference_weights(record["hash"]) if record else own
-        return _state(summed(kept)) if kept.is_file() else None
+        if path.exists():
+            return load_weights(record, own) if path == own else _state(summed(kept))
     except (ValueError, OSError) as error:
-        remedy = f"delete them and {own.stem}.json" if own.is_file() else "restore them (`git checkout`)"
-        raise ValueError(f"The weights {own if own.is_file() else kept} are damaged ({error}); {remedy}.") from None
+        remedy = f"delete them and {own.stem}.json" if path == own else "`git checkout` restores them"
+        raise ValueError(f"The weights {path} are damaged ({error}); {remedy}.") from None
+    return None
 
 
 def load_weights(record: dict, path: Path) -> dict:
-    """The state_dict in a file beside a record; those of a record without digest, of older code, have none
-    either.
+    """The state_dict in a file beside a record; that of one without digest, of older code, may be as torch
+    saves it.
     """
-    return _state(files.read_sealed(path) if "digest" in record else path.read_bytes())
+    content = path.read_bytes()
+    older = "digest" not in record and content.startswith(b"PK")
+    return _state(content if older else files.read_sealed(path))
 
 
 def _state(content: bytes) -> dict:
@@ -143,7 +147,10 @@ def seal() -> None:
 
 def summed(path: Path) -> bytes:
     """The content of a file of the reference runs; ValueError where it is not what SHA256SUMS says."""
-    name, content = path.relative_to(paths.REFERENCE_RUNS).as_posix(), path.read_bytes() if path.exists() else b""
+    name, content = (
+        path.relative_to(paths.REFERENCE_RUNS).as_posix(),
+        path.read_bytes() if path.exists() else b"",
+    )
     if sums(paths.REFERENCE_RUNS).get(name) != _sum(content):
         raise ValueError(
             f"{paths.short(path)} is not what {SUMS} says: changed by hand, cut, missing or new. Restore it "

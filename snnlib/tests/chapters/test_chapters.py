@@ -297,6 +297,61 @@ def test_negative_values_and_broken_yaml_are_refused(folder):
         parameters.profile("smoke", folder)
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("01_dynamics:\n  seeds: 2\n  seeds: 9\n", "line 3: 'seeds' stands there twice"),
+        ("01_dynamics: {}\n01_dynamics:\n  seeds: 3\n", "line 2: '01_dynamics' stands there twice"),
+        ("01_dynamics:\n  seeds: 010\n", "line 2: YAML takes 010 for 8"),
+        ("01_dynamics:\n  seeds: 1:30\n", "line 2: YAML takes 1:30 for 90"),
+        ("01_dynamics:\n  seeds: 0x10\n", "line 2: YAML takes 0x10 for 16"),
+        ("01_dynamics:\n  rate: .inf\n", "line 2: YAML takes .inf for inf"),
+        ("01_dynamics:\n  tasks: [1_0]\n", "line 2: YAML takes 1_0 for 10"),
+        ("# seeds\n# \xe9\n", "line 2, is not UTF-8"),
+    ],
+)
+def test_what_yaml_reads_otherwise_than_it_looks_is_refused(folder, text, sentence):
+    (folder / "profiles" / "smoke.yaml").write_text(text, encoding="latin-1")
+    with pytest.raises(ValueError, match=f"smoke.yaml, {sentence}"):
+        parameters.profile("smoke", folder)
+
+
+def test_numbers_that_yaml_reads_as_they_look_pass(folder):
+    (folder / "profiles" / "smoke.yaml").write_text("01_dynamics: {seeds: 12, rate: 1.0e-3, tasks: ['010']}")
+    assert parameters.profile("smoke", folder)["01_dynamics"] == {"seeds": 12, "rate": 1e-3, "tasks": ["010"]}
+
+
+def test_a_parameters_cell_that_is_no_python_or_says_a_thing_twice_is_named(folder):
+    with pytest.raises(ValueError, match="test: line 2 of the parameters cell is not Python"):
+        parameters.parse("seeds: int = 1\nrate: float =", "test")
+    with pytest.raises(ValueError, match="test: 'seeds' stands twice"):
+        parameters.parse("seeds: int = 1\nseeds: int = 2", "test")
+    with pytest.raises(ValueError, match="'rate' is inf; it must be a finite number"):
+        parameters.check({"rate": parameters.from_text("1e999", KNOWN["rate"])}, KNOWN, "-p")
+    (folder / "01_dynamics.ipynb").write_text("{half")
+    with pytest.raises(ValueError, match="01_dynamics.ipynb is no notebook"):
+        parameters.read(folder / "01_dynamics.ipynb")
+
+
+def test_a_chapter_runs_in_a_folder_with_braces(folder, tmp_path, monkeypatch):
+    place = folder.rename(tmp_path / "course {x} {0} {{")
+    monkeypatch.setattr(paths, "results", lambda profile: place / "results" / profile)
+    assert chapters.run(["01_dynamics"], "smoke", {}, 1, place) == 0
+    assert [path.name for path in (place / "results/smoke/notebooks").iterdir()] == ["01_dynamics.ipynb"]
+
+
+def test_places_where_nothing_can_work_are_told_before_a_start(folder, results_in, monkeypatch):
+    results_in.write_text("a file")
+    with pytest.raises(OSError, match="a file is where a folder belongs"):
+        chapters.run(["01_dynamics"], "smoke", {}, 1, folder)
+    monkeypatch.setattr(run.resource, "getrlimit", lambda _: (40, 40))
+    with pytest.raises(ValueError, match="Only 40 files may be open at once here.*ulimit -n"):
+        chapters.run(["01_dynamics"], "smoke", {}, 1, folder)
+    monkeypatch.setattr(paths, "ROOT", Path("/home/a:b"))
+    with pytest.raises(ValueError, match="a search path, which /home/a:b would split"):
+        chapters.run(["01_dynamics"], "smoke", {}, 1, folder)
+
+
 def test_generated_neurons_bring_their_chapter(monkeypatch, results_in):
     plans = {"03_transfer": ({}, {"neuron_source": "generated"})}
     made = run._with_generation(plans, "smoke", parameters.NOTEBOOKS)

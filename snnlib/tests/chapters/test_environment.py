@@ -1,6 +1,8 @@
 """Environment: the active Python is used if it fits; half a .venv or an old one is never taken for whole."""
 
 import fcntl
+import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -138,3 +140,31 @@ def test_a_second_call_waits_for_the_first_and_says_so(tmp_path):
         assert not (tmp_path / ".python-path").exists()
     assert second.wait(60) == 0 and "has everything" in second.stdout.read()
     assert (tmp_path / ".python-path").read_text() == f"{sys.executable}\n"
+
+
+def test_make_takes_every_path_as_it_is(tmp_path):
+    """What looks like a command in the path of the checkout or in PYTHONPATH is not run."""
+    root = tmp_path / "a$(touch MARK)$(shell touch MARK)`touch MARK`{x} [y]'\""
+    (root / "snnlib" / "chapters").mkdir(parents=True)
+    (root / "notebooks" / "profiles").mkdir(parents=True)
+    (root / "notebooks" / "profiles" / "recorded.yaml").touch()
+    (root / "requirements.lock").touch()
+    project = "[project]\ndependencies = []\noptional-dependencies = { companion = [], dev = [] }"
+    (root / "pyproject.toml").write_text(project)
+    shutil.copy(paths.ROOT / "Makefile", root)
+    shutil.copy(environment.__file__, root / "snnlib" / "chapters")
+    (root / "snnlib" / "chapters" / "__main__.py").write_text("import os; print(os.environ['PYTHONPATH'])")
+    variables = os.environ | {
+        "PYTHONPATH": "/b$(shell touch MARK)",
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+    }
+    for target in ("help", "plan"):
+        said = subprocess.run(["make", target], cwd=root, env=variables, capture_output=True, text=True)
+        assert said.returncode == 0 and not said.stderr, said.stderr
+    assert said.stdout.splitlines()[-1] == f"{root}:/b$(shell touch MARK)"
+    assert not list(tmp_path.rglob("MARK"))
+
+
+def test_a_path_with_a_colon_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match="search paths are split at ':'; move /somewhere/a:b"):
+        environment.main(Path("/somewhere/a:b"))

@@ -114,6 +114,27 @@ def test_an_empty_folder_gives_a_page_of_missing_artefacts(tmp_path):
     assert page.count("Not made yet") == len(STEMS)
 
 
+@pytest.mark.parametrize("name", ["figures/mdn_fig4.json", "tables/mdn_table3.json"])
+@pytest.mark.parametrize("text", ["", "{}", "[]", "3", '{"chapter": "99_old"}', '{"kind": "table"}', "\xff"])
+def test_a_sidecar_cut_or_of_another_version_is_listed_as_unreadable(page, results_in, name, text):
+    path = results_in / "smoke" / name
+    path.write_text(text, encoding="latin-1")
+    again = report.build("smoke")
+    assert "Unreadable: cut, or made by another version" in article(again, path.stem)
+    assert f"2 of {len(STEMS) + 1}" in again and "PROFILE=smoke</code>" in article(again, path.stem)
+
+
+@pytest.mark.parametrize("name", ["figures/mdn_fig4.png", "figures/mdn_fig4.svg", "tables/mdn_table3.csv"])
+def test_a_picture_or_table_that_is_cut_or_gone_is_listed_as_unreadable(page, results_in, name):
+    path = results_in / "smoke" / name
+    path.write_bytes(b"")
+    if path.suffix == ".svg":  # the picture comes as PNG where there is no SVG
+        path.with_suffix(".png").write_bytes(b"")
+    assert "Unreadable" in article(report.build("smoke"), path.stem)
+    path.unlink()
+    assert path.suffix == ".svg" or "Unreadable" in article(report.build("smoke"), path.stem)
+
+
 @pytest.mark.parametrize(
     ("values", "decimals"),
     [

@@ -75,7 +75,13 @@ def test_a_file_in_a_folders_place_is_named(tmp_path):
     for place in ("results/a.txt", "results/quick/a.txt"):
         with pytest.raises(OSError, match="a file is where a folder belongs; move it away"):
             files.write_text(tmp_path / place, "text")
-    with pytest.raises(OSError, match="a file is where a folder belongs"), files.alone(tmp_path / "results", ""):
+    (tmp_path / "a.txt").mkdir()
+    with pytest.raises(OSError, match="a.txt cannot be written .*a folder is where a file belongs"):
+        files.write_text(tmp_path / "a.txt", "text")
+    with (
+        pytest.raises(OSError, match="a file is where a folder belongs"),
+        files.alone(tmp_path / "results", ""),
+    ):
         pass
 
 
