@@ -38,8 +38,10 @@ def told(path: Path, what: str = "cannot be written") -> Iterator[None]:
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
-    """Let ``write`` fill a temporary file beside ``path``, then put it in place in one step, once it is on the
-    disk. What writers that died left in the folder is removed. OSError says what to do about a full disk, say.
+    """Let ``write`` fill a temporary file beside ``path``, then put it in place in one step, once it is on
+    the disk. What writers that died left in the folder is removed.
+
+    OSError says in a sentence what to do where the system refuses: a full disk, a folder without rights.
     """
     with told(path):
         path.parent.mkdir(parents=True, exist_ok=True)

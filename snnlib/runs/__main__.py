@@ -24,7 +24,7 @@ def collect(folders: list[Path]) -> None:
         if not folder.is_dir():
             raise FileNotFoundError(f"There is no folder {folder}; give one like results/recorded/runs.")
         for path in store.finished(folder):
-            record = check.accepted(path.read_text(encoding="utf-8"), path.name)
+            record = check.accepted(path.read_bytes(), path.name)
             config = record["config"]
             present = code_of(config["paper"], config["task"], **dict(config["task_options"]))
             current = config["code"] == present

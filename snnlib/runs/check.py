@@ -32,8 +32,8 @@ def digest(record: dict) -> str:
     return config_hash({name: value for name, value in record.items() if name != "digest"})
 
 
-def accepted(text: str, where: str) -> dict:
-    """The record in ``text``; ValueError says ``where`` one is damaged, is not what its config says or
+def accepted(text: str | bytes, where: str) -> dict:
+    """The record in ``text``, in JSON; ValueError says ``where`` one is damaged, is not what its config says or
     contradicts itself.
     """
     try:
@@ -43,7 +43,8 @@ def accepted(text: str, where: str) -> dict:
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{where} is no whole record ({error}); {RESTORE}.") from None
     if lacking:
-        raise ValueError(f"{where} holds a record without {', '.join(lacking)}; {RESTORE}.")
+        names = ", ".join(lacking[:4]) + " and more" * (len(lacking) > 4)
+        raise ValueError(f"{where} holds a record without {names}; {RESTORE}.")
     if record["hash"] != expected:
         raise ValueError(
             f"{where} holds a record named {record['hash']} whose config has the hash {expected}: it was "

@@ -88,7 +88,7 @@ def estimate(record: dict) -> float:
 
 def _loaded(path: Path) -> dict | None:
     try:
-        return check.accepted(path.read_text(encoding="utf-8"), path.name)
+        return check.accepted(path.read_bytes(), path.name)
     except (OSError, ValueError):  # damaged; who asks for this run is told so
         return None
 

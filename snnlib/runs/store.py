@@ -37,7 +37,7 @@ def read(r: Run, profile: str, other_data: bool = True) -> dict | None:
     if not path.exists():
         return records().get(r.hash) or (best(r.config) if other_data else None)
     try:
-        record = accepted(path.read_text(encoding="utf-8"), path.name)
+        record = accepted(path.read_bytes(), path.name)
         if record["hash"] != r.hash:
             raise ValueError("it is another run's")
         return record
@@ -89,8 +89,8 @@ def finished(folder: Path) -> list[Path]:
 def epochs_seen(r: Run, folder: Path) -> int:
     """How many epochs, the untrained network's included, an unfinished run has behind it in ``folder``."""
     try:
-        return len(json.loads((folder / f"{r.hash}.partial.json").read_text()))
-    except (OSError, ValueError):
+        return min(len(json.loads((folder / f"{r.hash}.partial.json").read_bytes())), r.epochs + 1)
+    except (OSError, ValueError, TypeError):
         return 0
 
 
@@ -116,15 +116,19 @@ def _read(folder: Path) -> tuple[dict[str, dict], dict[str, dict]]:
     """Records by hash, and the one on the best data by what their configs say apart from the data."""
     exact = {}
     for path in sorted(folder.glob("*.jsonl")):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(path.read_bytes().splitlines(), start=1):
             where = f"{folder.name}/{path.name}, line {number},"
             record = accepted(line, where)
-            if record["hash"] in exact or _file(record) != path.name:
-                raise ValueError(f"{where} holds a record that is elsewhere or belongs there; remove it.")
+            if record["hash"] in exact:
+                raise ValueError(f"{where} holds the record {record['hash']} a second time; remove one.")
+            if _file(record) != path.name:
+                raise ValueError(f"{where} holds a record of {_file(record)}; move it there.")
             exact[record["hash"]] = record
-    for name in {*sums(folder), *(path.name for path in folder.glob("*.jsonl"))}:
-        if name.endswith(".jsonl"):
-            summed(folder / name)
+    for path in {
+        *folder.glob("*.jsonl"),
+        *(folder / name for name in sums(folder) if name.endswith(".jsonl")),
+    }:
+        summed(path)
     worst_first = sorted(exact.values(), key=lambda r: (trust(r["source"]), r["hash"]), reverse=True)
     return exact, {_without_data(record["config"]): record for record in worst_first}
 
@@ -132,8 +136,8 @@ def _read(folder: Path) -> tuple[dict[str, dict], dict[str, dict]]:
 def sums(folder: Path) -> dict[str, str]:
     """What SHA256SUMS says of each file of the reference runs."""
     path = folder / SUMS
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else ()
-    return {name: value for value, name in (line.split("  ", 1) for line in lines)}
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ()
+    return {name: value for value, _, name in (line.partition("  ") for line in lines)}
 
 
 def seal() -> None:
@@ -147,11 +151,9 @@ def seal() -> None:
 
 def summed(path: Path) -> bytes:
     """The content of a file of the reference runs; ValueError where it is not what SHA256SUMS says."""
-    name, content = (
-        path.relative_to(paths.REFERENCE_RUNS).as_posix(),
-        path.read_bytes() if path.exists() else b"",
-    )
-    if sums(paths.REFERENCE_RUNS).get(name) != _sum(content):
+    content = path.read_bytes() if path.exists() else b""
+    root = paths.REFERENCE_RUNS
+    if sums(root).get(path.relative_to(root).as_posix()) != _sum(content):
         raise ValueError(
             f"{paths.short(path)} is not what {SUMS} says: changed by hand, cut, missing or new. Restore it "
             "(`git checkout data/reference_runs`) or, if you mean it so, `python -m snnlib.runs seal`."

@@ -286,7 +286,7 @@ def test_a_dead_kernel_leaves_no_older_copy(folder, tmp_path, results_in):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("an earlier run")
     assert chapters.run(["01_dynamics"], "smoke", {}, 1, folder) == 1
-    assert not old.exists() and not stale.exists()
+    assert not list(old.parent.iterdir()) and not stale.exists()
 
 
 def test_negative_values_and_broken_yaml_are_refused(folder):
