@@ -33,8 +33,8 @@ def digest(record: dict) -> str:
 
 
 def accepted(text: str | bytes, where: str) -> dict:
-    """The record in ``text``, in JSON; ValueError says ``where`` one is damaged, is not what its config says or
-    contradicts itself.
+    """The record in ``text``, in JSON; ValueError says ``where`` one is damaged, is not what its config says
+    or contradicts itself.
     """
     try:
         record = json.loads(text, parse_constant=_refuse)
