@@ -44,13 +44,17 @@ def read(notebook: Path) -> dict[str, Parameter]:
     return parse(cells[0].source, notebook.name)
 
 
+def load(notebook: Path) -> nbformat.NotebookNode:
+    """A notebook as nbformat reads it; ValueError names one that is none."""
+    try:
+        return nbformat.read(notebook, as_version=4)
+    except (ValueError, AttributeError, KeyError, nbformat.ValidationError) as error:
+        raise ValueError(f"{notebook.name} is no notebook ({str(error)[:80]}); restore it.") from None
+
+
 def tagged(notebook: Path, tag: str) -> list[nbformat.NotebookNode]:
     """The cells of a notebook that carry ``tag``, in order."""
-    try:
-        cells = nbformat.read(notebook, as_version=4).cells
-    except ValueError as error:  # of JSON, UTF-8 or nbformat
-        raise ValueError(f"{notebook.name} is no notebook ({str(error)[:80]}); restore it.") from None
-    return [cell for cell in cells if tag in cell.metadata.get("tags", [])]
+    return [cell for cell in load(notebook).cells if tag in cell.metadata.get("tags", [])]
 
 
 def parse(source: str, where: str) -> dict[str, Parameter]:

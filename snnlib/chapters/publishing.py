@@ -10,7 +10,7 @@ import nbformat
 
 from snnlib import files, paths
 from snnlib.chapters import readme
-from snnlib.chapters.parameters import NOTEBOOKS
+from snnlib.chapters.parameters import NOTEBOOKS, load
 from snnlib.results import ledger
 
 LARGEST = 1_500_000  # bytes of a notebook that a web page still shows
@@ -112,7 +112,7 @@ def publish(profile: str, folder: Path = NOTEBOOKS) -> int:
             print(f"{chapter}: skipped, no executed copy (run `make {chapter[:2]} PROFILE={profile}`)")
             continue
         try:
-            merged = merge(nbformat.read(path, as_version=4), nbformat.read(copy, as_version=4), chapter)
+            merged = merge(load(path), load(copy), chapter)
             text = nbformat.writes(merged) + "\n"
             problems = faults(merged, len(text.encode()))
         except ValueError as error:
@@ -150,7 +150,11 @@ def check(artefacts: str | None = None, folder: Path = NOTEBOOKS) -> int:
         if not path.exists():
             problems.append(f"{path.name} is missing")
             continue
-        notebook = nbformat.read(path, as_version=4)
+        try:
+            notebook = load(path)
+        except ValueError as error:
+            problems.append(str(error))
+            continue
         problems += [f"{path.name}: {fault}" for fault in faults(notebook, path.stat().st_size)]
         if not any(cell.get("outputs") for cell in notebook.cells):
             remedy = f"run `make {chapter[:2]}` and `make publish`"

@@ -54,12 +54,14 @@ def _train(missing: list[Run], profile: str, workers: int, progress: bool) -> No
     with files.alone(folder, wait):
         todo = [r for r in missing if store.read(r, profile, other_data=False) is None]
         todo.sort(key=lambda r: (-plan.seconds(r), r.title))
+        if not todo:
+            return
         workers = _possible(min(processes(workers), len(todo)))
         with follow(todo, folder, [plan.seconds(r) for r in todo]) if progress else contextlib.nullcontext():
             if torch.cuda.is_available():
                 for column in jobs.columns(todo):
                     jobs.train_together(column, folder)
-            elif workers <= 1:
+            elif workers == 1:
                 for r in todo:
                     jobs.train_one(r, folder)
             else:
@@ -92,10 +94,9 @@ def _end_with(parent: int) -> None:
 def _possible(workers: int) -> int:
     """1 instead of ``workers`` where the system has no room for the locks that processes share."""
     try:
-        multiprocessing.Semaphore()
-        return workers
-    except OSError as error:
-        print(f"One run at a time: no shared memory for more processes here ({error.strerror}, /dev/shm).")
+        return workers if workers == 1 or multiprocessing.Semaphore() else 1
+    except (OSError, ImportError) as error:
+        print(f"One run at a time: no shared memory for more processes here (/dev/shm: {error}).")
         return 1
 
 

@@ -328,7 +328,11 @@ def test_a_parameters_cell_that_is_no_python_or_says_a_thing_twice_is_named(fold
         parameters.parse("seeds: int = 1\nseeds: int = 2", "test")
     with pytest.raises(ValueError, match="'rate' is inf; it must be a finite number"):
         parameters.check({"rate": parameters.from_text("1e999", KNOWN["rate"])}, KNOWN, "-p")
-    (folder / "01_dynamics.ipynb").write_text("{half")
+    for text in ("", "{half", "[]", "{}", "\xff"):
+        (folder / "01_dynamics.ipynb").write_text(text, encoding="latin-1")
+        with pytest.raises(ValueError, match="01_dynamics.ipynb is no notebook"):
+            parameters.load(folder / "01_dynamics.ipynb")
+    assert publishing.check(None, folder) == 1
     with pytest.raises(ValueError, match="01_dynamics.ipynb is no notebook"):
         parameters.read(folder / "01_dynamics.ipynb")
 

@@ -21,7 +21,9 @@ NAN = float("nan")
 @pytest.fixture
 def page(results_in):
     """A report of one figure, one table with a stand-in, and one table that no ledger lists."""
-    artefacts.save_figure(plt.figure(figsize=(2, 1)), "mdn_fig4", "smoke", caption="Four <neurons> & a sine.")
+    figure = plt.figure(figsize=(2, 1))
+    artefacts.save_figure(figure, "mdn_fig4", "smoke", caption="Four <neurons> & a sine.")
+    plt.close(figure)
     frame = pd.DataFrame(
         {
             "task": ["mnist", "timit"],

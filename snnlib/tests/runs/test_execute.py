@@ -6,15 +6,17 @@ import dataclasses
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
-from snnlib import datasets, neurons, paths, training
+from snnlib import datasets, files, neurons, paths, training
 from snnlib.neurons import PRESETS
-from snnlib.runs import execute, jobs, pictures, plan, records
+from snnlib.runs import execute, jobs, pictures, plan, records, store
 from snnlib.runs.config import CODE_BERNOULLI, Run, beyond, from_config
 from snnlib.tests.runs.samples import BASE, PLIF, made
 
@@ -290,3 +292,39 @@ def test_processes_are_as_asked_one_per_core_or_one_on_a_gpu(monkeypatch):
     assert (execute.processes(0), execute.processes(2)) == (6, 2)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert (execute.processes(0), execute.processes(2)) == (1, 1)
+
+
+def test_a_second_command_waits_and_repeats_nothing(results_in, monkeypatch, capsys):
+    whole, place = jobs.train_one(BASE, results_in / "elsewhere"), store.folder("test")
+    monkeypatch.setattr(jobs, "train_one", lambda *_: pytest.fail("trained a second time"))
+    with ThreadPoolExecutor() as threads, files.alone(place, ""):
+        second = threads.submit(execute.run, [BASE], "test", workers=1, progress=False)
+        said = ""
+        while "Another command trains for profile 'test'; waiting" not in said:
+            assert not second.done()
+            said += capsys.readouterr().out
+        shutil.copy(results_in / "elsewhere" / f"{BASE.hash}.json", place)
+    assert second.result() == [json.loads(json.dumps(whole))]
+
+
+def test_without_shared_memory_runs_are_trained_one_by_one(results_in, monkeypatch, capsys):
+    def full():
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(execute.multiprocessing, "Semaphore", full)
+    monkeypatch.setattr(execute.joblib, "Parallel", lambda **_: pytest.fail("more processes"))
+    runs = [dataclasses.replace(BASE, seed=seed) for seed in (0, 1)]
+    assert len(execute.run(runs, "test", workers=2, progress=False)) == 2
+    said = capsys.readouterr().out
+    assert said.startswith("One run at a time: no shared memory") and "No space left on device" in said
+
+
+def test_term_is_ctrl_c(tmp_path):
+    """A pipe in a record's place holds the command where it is."""
+    waiting = tmp_path / "0123456789abcdef.json"
+    os.mkfifo(waiting)
+    command = [sys.executable, "-m", "snnlib.runs", "collect", tmp_path]
+    ended = subprocess.Popen(command, cwd=paths.ROOT, stderr=subprocess.PIPE, text=True)
+    with waiting.open("wb"):  # goes on when the command reads
+        ended.terminate()
+        assert ended.communicate(timeout=30)[1] == "\nInterrupted.\n" and ended.returncode == 130
