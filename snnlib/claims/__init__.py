@@ -43,7 +43,7 @@ def listed() -> pd.DataFrame:
         verdicts.rule(row.test, row.sesoi, exact)
         for row, exact in zip(table.itertuples(), is_computed, strict=True)
     ]
-    told = {"needs": table.needs.fillna(""), "main": table.main.notna()}
+    told = {"needs": table.needs.fillna(""), "main": table.main == "yes"}
     return table.assign(arguments=parsed, computed=is_computed, rule=rules, **told)
 
 
@@ -64,10 +64,10 @@ def scoreboard(records: list[dict], claims: pd.DataFrame | None = None) -> pd.Da
     """Judge the claims by the runs in ``records`` (missing ones are no error); one row per claim.
 
     Columns: those of claims.csv in WORDS, and rule; published (effect in the paper's table), authors (in the
-    authors' logs: one run per setting, no interval); ours, low, high (95 % interval over seeds, for that claim
-    alone), n (seeds), dead (runs that never learned), p, p_holm (corrected within the family); verdict, scope
-    (of verdicts.SCOPES; "" without runs), reason, parts (task by task or neuron by neuron), sizes (at other
-    budgets), difference (ours - published), data, budget.
+    authors' logs: one run per setting, no interval); ours, low, high (95 % interval over seeds, for that
+    claim alone), n (seeds), dead (runs that never learned), p, p_holm (corrected within the family); verdict,
+    scope (of verdicts.SCOPES; "" without runs), reason, parts (task by task or neuron by neuron), sizes (at
+    other budgets), difference (ours - published), data, budget.
     """
     claims = listed() if claims is None else claims
     rows, effects = [], []

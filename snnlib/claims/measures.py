@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from snnlib.claims.selection import choose_tasks, dead, mean_of, seeds_of
+from snnlib.claims.selection import choose_tasks, mean_of, seeds_of
 from snnlib.claims.verdicts import Effect, over_seeds, unpaired
 from snnlib.papers import meta_neurons, published
+from snnlib.results.tables import never_learned
 
 NEURONS = ("2-FS", "2-RS", "2-SDS", "2-WDS", "1st-order")
 TABLES = {"mdn": "mdn_table4", "plif": "plif_table2"}
@@ -217,7 +218,7 @@ def _pool(found, measure, arguments) -> Effect | None:
     left_out = tuple(task for task in found if task not in tasks)
     note = f"without {', '.join(left_out)}" if left_out else ""
     behind = [run for task in tasks for seed in seeds for run in found[task][seed]]
-    silent = {seed: sum(dead(run) for task in tasks for run in found[task][seed]) for seed in seeds}
+    silent = {seed: sum(never_learned(run) for task in tasks for run in found[task][seed]) for seed in seeds}
     living = {seed: value for seed, value in values.items() if not silent[seed]}
     parts = np.mean(list(each.values()), axis=0).tolist()
     return replace(

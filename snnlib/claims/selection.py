@@ -70,12 +70,6 @@ def seeds_of(records: Iterable[dict], task: str, settings: Iterable[str]) -> dic
     }
 
 
-def dead(record: dict) -> bool:
-    """Whether the output layer of a run is silent at the end: it answers every sample alike, at chance."""
-    rates = record.get("spike_rates")
-    return bool(rates) and rates[-1] == 0
-
-
 def _trained_as_published(record) -> bool:
     """Whether a run has the paper's learning rate, and not more epochs; others are no evidence for its
     sentences.

@@ -127,7 +127,7 @@ def _mark(axis, place, value, limits, marker, **style):
         axis.plot(value, place, marker, **style)
         return
     edge, arrow, side = (low, "<", "left") if value < low else (high, ">", "right")
-    words = f" {value:.0f} "
+    words = f"   {value:.0f}   "
     axis.plot(edge, place, arrow, clip_on=False, **style)
     axis.text(edge, place, words, fontsize=SIZE - 2, color=style["mec"], ha=side, va="center", zorder=5)
 
