@@ -4,6 +4,7 @@ A setting is written "2-FS", "2-FS/form:spectrogram" (a task option) or, for the
 "PLIF/2/max/validation", "PLIF/2/max/time_steps:4".
 """
 
+import functools
 import re
 from collections.abc import Callable, Iterable
 
@@ -79,8 +80,15 @@ def _trained_as_published(record) -> bool:
         return True
     if record["paper"] == "plif":
         return config["learning_rate"] == PLIF_LEARNING_RATE
-    table = published.table("mdn_table1").set_index("task").loc[record["task"]]
-    return config["learning_rate"] == table.eta_w and config["epochs"] <= table.epochs
+    learning_rate, epochs = _table_1()[record["task"]]
+    return config["learning_rate"] == learning_rate and config["epochs"] <= epochs
+
+
+@functools.cache
+def _table_1() -> dict[str, tuple[float, int]]:
+    """Learning rate of the weights and epochs of each MDN task."""
+    table = published.table("mdn_table1")
+    return dict(zip(table.task, zip(table.eta_w, table.epochs, strict=True), strict=True))
 
 
 def _width(network: str) -> int:
