@@ -79,10 +79,14 @@ def _with_blocks(text: str) -> str:
         raise ValueError(
             "it has lost its marks <!-- findings:begin -->, <!-- results:begin --> or their ends."
         )
+    blocks = _blocks()
+    return BLOCK.sub(lambda match: match[1] + blocks[match[2]] + match[3], text)
+
+
+def _blocks() -> dict[str, str]:
     everything = recorded("06_claims")
     board = claims.scoreboard(everything)
-    blocks = {"findings": findings(board), "results": block(everything, board)}
-    return BLOCK.sub(lambda match: match[1] + blocks[match[2]] + match[3], text)
+    return {"findings": findings(board), "results": block(everything, board)}
 
 
 def findings(board: pd.DataFrame) -> str:

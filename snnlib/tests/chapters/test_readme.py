@@ -19,9 +19,15 @@ def board(everything):
     return claims.scoreboard(everything)
 
 
+@pytest.fixture(scope="module")
+def blocks(everything, board):
+    return {"findings": readme.findings(board), "results": readme.block(everything, board)}
+
+
 @pytest.fixture
-def page(tmp_path, monkeypatch):
+def page(tmp_path, monkeypatch, blocks):
     monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr(readme, "_blocks", lambda: blocks)
     (tmp_path / "notebooks").mkdir()
     text = "before\n" + MARKS.format("findings", "stale\n") + "between\n" + MARKS.format("results", "stale\n")
     (tmp_path / "README.md").write_text(text + "after\n")
