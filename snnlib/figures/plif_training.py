@@ -33,8 +33,8 @@ def plif_fig6(
     """PLIF Fig. 6: test accuracy against updates of the weights for PLIF and LIF at tau = 2 and 16, one panel
     per data set, max-pooling.
 
-    Line: mean over our seeds from the first epoch on, as a moving average over 64 epochs or a quarter of a
-    shorter run; dots: its epochs; shaded: lowest to highest seed. Crosses, pale: the authors' runs on the
+    Dots: mean over our seeds, from the first epoch on; line: through them, in runs of more than 64 epochs
+    their moving average over 64; shaded: lowest to highest seed. Crosses, pale: the authors' runs on the
     paper's data at the epochs that are kept (every 8th), not joined, since nothing is known between them.
     ``samples``: training samples of the paper's data sets, which turn the authors' epochs into updates.
     """
@@ -71,7 +71,7 @@ def _accuracy(axis, runs: list[dict], colour: str) -> None:
     accuracy = np.array([[p["test_accuracy"] for p in run["curve"] if p["epoch"] > 0] for run in runs])
     a_pass = -(-runs[0]["train_samples"] // runs[0]["config"]["batch_size"])
     updates = np.array([point["epoch"] for point in points]) * a_pass
-    window = max(1, min(AVERAGE_OVER, len(points) // 4))
+    window = AVERAGE_OVER if len(points) > AVERAGE_OVER else 1
     axis.fill_between(updates, accuracy.min(0), accuracy.max(0), color=colour, alpha=0.18, lw=0, zorder=2)
     axis.plot(updates, accuracy.mean(0), "o", color=colour, ms=2.6, zorder=3)
     mean = pd.Series(accuracy.mean(0), updates).rolling(window, min_periods=1).mean()
@@ -92,7 +92,17 @@ def plif_fig7(records: Iterable[dict], authors: pd.DataFrame, titles: dict[str, 
             theirs = _authors_of(authors, task, f"PLIF({start:g})")
             theirs = theirs.set_index(theirs.epoch + 1).filter(regex=r"tau_\d").dropna(axis=1, how="all")
             for values, colour in zip(theirs.to_numpy().T, layer_colours(theirs.shape[1]), strict=True):
-                axis.plot(theirs.index, values, color=colour, ls=dashes, lw=0.9, alpha=0.75, zorder=1)
+                axis.plot(
+                    theirs.index,
+                    values,
+                    color=colour,
+                    ls=dashes,
+                    lw=0.8,
+                    marker=".",
+                    ms=2.2,
+                    alpha=0.75,
+                    zorder=1,
+                )
             ours = [run for run in runs if run["config"]["tau"] == start]
             if ours:
                 taus = np.mean([run["tau"] for run in ours], axis=0)  # [epochs + 1, layers]
