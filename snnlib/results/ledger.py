@@ -3,6 +3,7 @@
 import re
 
 CHAPTERS = {
+    "00_both_papers": "Both papers in one page of code",
     "01_dynamics": "What the neurons do",
     "02_mdn_generation": "Generating meta-dynamic neurons",
     "03_transfer": "Transfer to seven tasks",
@@ -16,6 +17,7 @@ BY_ITSELF = ("07_performance",)
 """Chapters that "all" leaves out: what they make is about the machine, and needs it idle."""
 
 FIGURES = {
+    "00_both_papers": ("gradient_flow", "both_papers"),
     "01_dynamics": ("mdn_fig4", "plif_fig1", "plif_fig2", "plif_fig3", "plif_encoders", "phase_portraits"),
     "02_mdn_generation": ("mdn_fig1", "mdn_fig2", "mdn_fig3", "mdn_fig5"),
     "03_transfer": ("mdn_fig6", "mdn_fig7", "mdn_fig8"),
@@ -35,6 +37,7 @@ FIGURES = {
 }
 
 TABLES = {
+    "00_both_papers": (),
     "01_dynamics": (),
     "02_mdn_generation": ("mdn_table1", "mdn_table2"),
     "03_transfer": ("mdn_table3", "mdn_table4"),
@@ -52,6 +55,8 @@ TABLES = {
 }
 
 _UNNUMBERED = {
+    "gradient_flow": "Where the gradient goes in one time step",
+    "both_papers": "Both papers in plain PyTorch",
     "speed": "Speed side by side",
     "speed_ratios": "Speed: times as fast as the best peer",
     "speed_memory": "Speed: memory against time steps",
