@@ -2,33 +2,41 @@
 
 A download goes to a temporary folder inside the data root, is checked, and is moved into place whole;
 nothing partial stays. One probe of all servers decides within PROBE_SECONDS whether there is a network;
-nothing is loaded otherwise.
+nothing is loaded otherwise. SNN_MIRROR names a server or folder that holds the same files under the same
+paths as the data root: it is then asked in place of the official ones, and what it sends is checked alike.
 """
 
 import contextlib
+import hashlib
+import os
+import re
 import shutil
-import socket
+import tarfile
 import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import paths
 from . import cache, nettalk
-from .event_files import SETS
-from .registry import SourceError, identify
+from .event_files import SETS, leave_receipt
+from .reading import SourceError, reading
+from .registry import entry, identify, load
+from .speech import FSDD_CONTENT
 
 PROBE_SECONDS = 6.0  # for all servers together, name look-up included
 STALL_SECONDS = 10.0  # a download that receives nothing for so long has failed
+SLOWEST = 2_000, 30.0  # bytes a second, looked at over so many seconds; less is no download
 BIG = 250  # MB; sets above it are fetched only when named
 
 UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases/undocumented/connectionist-bench/nettalk/"
 FSDD = "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/heads/master.zip"
-FSDD_CONTENT = "99aa5e3a7c82"  # start of cache.files_fingerprint of the 3,000 recordings
+LATER = "The server sent something else; try later."
 
 
 @dataclass(frozen=True)
@@ -36,110 +44,177 @@ class Download:
     """``get(folder)`` lays the set out in ``folder`` as in the data root and returns how it was checked."""
 
     megabytes: int
-    url: str  # what the probe asks for
+    file: str  # the first file, as its path below the data root,
+    url: str  # and where it is, which is what the probe asks for
     get: Callable[[Path], str]
     completes: bool = False  # fetched by name even if a part of the set is there
 
 
-def _torchvision(name: str):
+def _source(file: str, url: str) -> str:
+    mirror = os.environ.get("SNN_MIRROR", "").rstrip("/")
+    if not mirror:
+        return url
+    return f"{mirror if '://' in mirror else Path(mirror).resolve().as_uri()}/{file}"
+
+
+def _download(folder: Path, file: str, url: str, megabytes: float, md5: str = "") -> Path:
+    """``folder / file`` from ``url`` or the mirror. OSError: it stalls, comes too slowly, ends early, is longer
+    than ``megabytes``, or has another MD5."""
+    from tqdm import tqdm
+
+    target, digest, received = folder / file, hashlib.md5(), 0
+    target.parent.mkdir(parents=True, exist_ok=True)
+    request = urllib.request.Request(_source(file, url), headers={"User-Agent": "snnlib"})
+    with urllib.request.urlopen(request, timeout=STALL_SECONDS) as answer, open(target, "wb") as to:
+        whole = int(answer.headers.get("Content-Length") or 0)
+        seen, since = 0, time.monotonic()
+        with tqdm(
+            total=whole or None, desc=target.name, unit="B", unit_scale=True, delay=1, disable=None
+        ) as bar:
+            # read1 gives what has come: with read, a server could make one wait a thousand times for one byte.
+            while chunk := getattr(answer, "read1", answer.read)(1 << 16):
+                received += len(chunk)
+                if max(received, whole) > 1e6 * megabytes:
+                    raise OSError(f"{file} is longer than the {megabytes:g} MB that it may have")
+                if (passed := time.monotonic() - since) > SLOWEST[1]:
+                    if received - seen < SLOWEST[0] * passed:
+                        raise OSError(f"{file} comes with less than {SLOWEST[0]:,} bytes a second")
+                    seen, since = received, time.monotonic()
+                to.write(chunk)
+                digest.update(chunk)
+                bar.update(len(chunk))
+    if received < whole or not received:
+        raise OSError(f"{file} ended after {received:,} of {whole:,} bytes")
+    if md5 and digest.hexdigest() != md5:
+        raise OSError(f"{file} has the MD5 {digest.hexdigest()}, expected {md5}")
+    return target
+
+
+def _get_idx(name: str, where: str):
+    """The four files stay packed: that is how they are checked and read."""
+
     def get(folder: Path) -> str:
         from torchvision import datasets
 
-        for train in (True, False):
-            getattr(datasets, name)(str(folder), train=train, download=True)
-        for archive in folder.glob("*.tar.gz"):
-            archive.unlink()
+        for file, md5 in getattr(datasets, name).resources:
+            _download(folder, f"{name}/raw/{file}", where + file, 60, md5)
         return "MD5 as published"
 
     return get
 
 
-def _tonic(name: str):
-    """Tonic compares the MD5; the sums are left beside the recordings and the archives (up to 8 GB) are
-    removed."""
+def _get_cifar10(folder: Path) -> str:
+    from torchvision.datasets import CIFAR10
+
+    archive = _download(folder, CIFAR10.filename, CIFAR10.url, 350, CIFAR10.tgz_md5)
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="data")
+    archive.unlink()
+    return "MD5 as published"
+
+
+def _get_events(name: str):
+    """Tonic unpacks; what came out is noted down and the archives (up to 8 GB) are removed."""
 
     def get(folder: Path) -> str:
         r = SETS[name]
-        for split in ({"train": True}, {"train": False}) if len(r.patterns) == 2 else ({},):
-            r.tonic_class(save_to=str(folder), **split)
+        limit = 2 * DOWNLOADS[name].megabytes
+        whole = len(r.patterns) == 1
         for archive, attribute in r.archives:
-            (folder / r.tonic / f"{archive}.md5").write_text(getattr(r.tonic_class, attribute))
+            part = attribute.removesuffix("md5")  # "train_", "test_" or, for the whole set, "file_"
+            url = r.tonic_class.url if whole else getattr(r.tonic_class, f"{part}url")
+            local = paths.DATA / r.tonic / archive
+            file = f"{r.tonic}/{archive}"
+            expected = getattr(r.tonic_class, attribute)
+            if local.is_file() and cache.file_digest(local, "an archive", r.remedy, "md5") == expected:
+                (folder / file).parent.mkdir(exist_ok=True)
+                (folder / file).symlink_to(local.resolve())
+            else:
+                _download(folder, file, url, limit, expected)
+        for split in ({},) if whole else ({"train": True}, {"train": False}):
+            r.tonic_class(save_to=str(folder), **split)  # finds the archives and unpacks them
         for archive in [*(folder / r.tonic).glob("*.zip"), *(folder / r.tonic).glob("*.tar.gz")]:
             archive.unlink()
+        leave_receipt(r, folder / r.tonic)
         return "MD5 as published"
 
     return get
 
 
-def _download(url: str, folder: Path, unpack=None):
-    """Path of the file in ``folder`` or, with ``unpack``, paths of what was in the archive. OSError if the
-    download fails, stalls or ends early."""
-    import pooch
-
-    pooch.get_logger().setLevel("WARNING")
-    loader = pooch.HTTPDownloader(progressbar=True, timeout=STALL_SECONDS)
-    return pooch.retrieve(url, None, url.rsplit("/", 1)[1], folder, processor=unpack, downloader=loader)
-
-
 def _get_nettalk(folder: Path) -> str:
-    file = Path(_download(UCI + "nettalk.data", folder / "NETtalk"))
-    entries = len(nettalk.read_dictionary(file))
-    if entries < 20000:
-        raise SourceError(
-            file.name, f"about 20,008 entries, found {entries}", "The server sent something else; try later."
-        )
-    with contextlib.suppress(OSError):  # the dictionary alone is enough
-        _download(UCI + "nettalk.list", folder / "NETtalk")
-    return f"no published checksum; {entries:,} well-formed entries"
+    file = _download(folder, "NETtalk/nettalk.data", UCI + "nettalk.data", 20)
+    words = nettalk.read_dictionary(file)
+    if not nettalk.ENTRIES - 50 <= len(words) <= nettalk.ENTRIES + 50:
+        raise SourceError(file.name, f"about {nettalk.ENTRIES:,} entries, found {len(words):,}", LATER)
+    found = f"no published checksum; {len(words):,} well-formed entries"
+    try:
+        nettalk.common_words(_download(folder, "NETtalk/nettalk.list", UCI + "nettalk.list", 1), words)
+    except (OSError, SourceError):  # the dictionary alone is enough
+        (folder / "NETtalk/nettalk.list").unlink(missing_ok=True)
+        found += ", without nettalk.list"
+    return found
 
 
 def _get_fsdd(folder: Path) -> str:
-    import pooch
-
     target = folder / "FSDD" / "recordings"
     target.mkdir(parents=True)
-    with tempfile.TemporaryDirectory(dir=folder) as aside:
-        for file in map(Path, _download(FSDD, aside, pooch.Unzip())):
-            if file.parent.name == "recordings" and file.suffix == ".wav":
-                file.replace(target / file.name)
-    files = list(target.iterdir())
-    if len(files) != 3000:
-        raise SourceError(
-            "Free Spoken Digit Dataset",
-            f"3,000 recordings, found {len(files)}",
-            "The server sent something else; try later.",
-        )
-    if cache.files_fingerprint(target, files, remember=False).startswith(FSDD_CONTENT):
-        return "content as known"
-    return "3,000 recordings, content differs from the copy known to this project"
+    archive = _download(folder, "FSDD/master.zip", FSDD, 60)
+    title = "Free Spoken Digit Dataset"
+    with reading(title, "a zip archive", LATER), zipfile.ZipFile(archive) as packed:
+        inside = [m for m in packed.infolist() if re.fullmatch(r"[^/]+/recordings/\d_\w+\.wav", m.filename)]
+        if len(inside) != 3000:
+            raise SourceError(title, f"3,000 recordings, found {len(inside):,}", LATER)
+        if sum(m.file_size for m in inside) > 100e6:
+            raise SourceError(title, "recordings of 24 MB together, found more than 100", LATER)
+        for member in inside:
+            (target / Path(member.filename).name).write_bytes(packed.read(member))
+    archive.unlink()
+    found = cache.files_fingerprint(target, target.iterdir(), "a recording", LATER, remember=False)
+    if not found.startswith(FSDD_CONTENT):
+        what = f"the content known to this project (SHA-256 {FSDD_CONTENT}..., found {found[:12]}...)"
+        raise SourceError(title, what, "data/README.md says where to put recordings of your own choice.")
+    return "content as known"
 
+
+_MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+_FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+_LABELS = "train-labels-idx1-ubyte.gz"
 
 DOWNLOADS = {
-    "mnist": Download(
-        12, "https://ossci-datasets.s3.amazonaws.com/mnist/train-labels-idx1-ubyte.gz", _torchvision("MNIST")
-    ),
+    "mnist": Download(12, f"MNIST/raw/{_LABELS}", _MNIST + _LABELS, _get_idx("MNIST", _MNIST)),
     "fashion_mnist": Download(
-        31,
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/train-labels-idx1-ubyte.gz",
-        _torchvision("FashionMNIST"),
+        31, f"FashionMNIST/raw/{_LABELS}", _FASHION + _LABELS, _get_idx("FashionMNIST", _FASHION)
     ),
     "cifar10": Download(
-        170, "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", _torchvision("CIFAR10"), True
+        170,
+        "cifar-10-python.tar.gz",
+        "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        _get_cifar10,
+        True,
     ),
-    "nettalk": Download(1, UCI + "nettalk.data", _get_nettalk),
-    "tidigits": Download(17, FSDD, _get_fsdd),
+    "nettalk": Download(1, "NETtalk/nettalk.data", UCI + "nettalk.data", _get_nettalk),
+    "tidigits": Download(17, "FSDD/master.zip", FSDD, _get_fsdd),
     "n_mnist": Download(
         1180,
+        "NMNIST/test.zip",
         "https://data.mendeley.com/public-files/datasets/468j46mzdv/files/"
         "05a4d654-7e03-4c15-bdfa-9bb2bcbea494/file_downloaded",
-        _tonic("n_mnist"),
+        _get_events("n_mnist"),
         True,
     ),
     "cifar10_dvs": Download(
-        8000, "https://figshare.com/ndownloader/files/38023437", _tonic("cifar10_dvs"), True
+        8000,
+        "CIFAR10DVS/CIFAR10DVS.zip",
+        "https://figshare.com/ndownloader/files/38023437",
+        _get_events("cifar10_dvs"),
+        True,
     ),
     "dvs128_gesture": Download(
-        3200, "https://figshare.com/ndownloader/files/38020584", _tonic("dvs128_gesture"), True
+        3200,
+        "DVSGesture/ibmGestureTest.tar.gz",
+        "https://figshare.com/ndownloader/files/38020584",
+        _get_events("dvs128_gesture"),
+        True,
     ),
 }
 ALIASES = {"fsdd": "tidigits"}
@@ -160,14 +235,52 @@ def fetch(names: Iterable[str] = (), say: Callable[[str], object] = print) -> di
     unknown = [name for name in wanted if name not in known]
     if unknown:
         raise ValueError(f"unknown data set {unknown[0]!r}; fetch knows: {', '.join(known)}")
+    if not paths.DATA.is_dir():
+        raise ValueError(
+            f"the data root {paths.DATA} is no folder: make it, or correct SNN_DATA, which names it"
+        )
     named = bool(wanted)
-    if not paths.DATA.exists():
-        say(f"The data root {paths.DATA} does not exist yet (SNN_DATA names it, if set).")
     wanted = list(dict.fromkeys(wanted)) or [name for name, d in DOWNLOADS.items() if d.megabytes <= BIG]
+    with _alone(say):
+        return _fetch(wanted, named, say)
+
+
+@contextlib.contextmanager
+def _alone(say) -> Iterator[None]:
+    """Waits until no other fetch works in this data root. The lock falls with its process, so that what
+    another fetch left behind is nobody's when this one goes on."""
+    with contextlib.ExitStack() as stack:
+        try:
+            import fcntl
+
+            folder = os.open(paths.DATA, os.O_RDONLY)
+            stack.callback(os.close, folder)
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say(f"Another fetch works in {paths.DATA}; waiting until it is done.")
+                fcntl.flock(folder, fcntl.LOCK_EX)
+            for left_over in paths.DATA.glob(".fetch-*"):  # of a fetch that was killed
+                shutil.rmtree(left_over, ignore_errors=True)
+        except (ImportError, OSError):  # a system or a disk without locks
+            pass
+        yield
+
+
+def _state(name: str, named: bool) -> str:
+    """The source that the set would be read from. A small set that was asked for by name is read: some
+    damage shows only then."""
+    found = identify(name).split(":")[0]
+    if named and found != "stand-in" and name in DOWNLOADS and DOWNLOADS[name].megabytes <= BIG:
+        load(name, entry(name).papers[0])
+    return found
+
+
+def _fetch(wanted: list[str], named: bool, say) -> dict[str, bool]:
     outcome, missing = {}, []
     for name in wanted:
         try:
-            found = identify(name).split(":")[0]
+            found = _state(name, named)
             outcome[name] = found != "stand-in"
             if outcome[name] and not (
                 named and found == "part" and name in DOWNLOADS and DOWNLOADS[name].completes
@@ -182,26 +295,25 @@ def fetch(names: Iterable[str] = (), say: Callable[[str], object] = print) -> di
             say(f"{name}: {problem}")
             if named and isinstance(problem, SourceError) and name in DOWNLOADS:
                 missing.append(name)  # asked for by name: what is damaged there is replaced
-    answers = probe({name: DOWNLOADS[name].url for name in missing})
+    answers = probe({name: _source(DOWNLOADS[name].file, DOWNLOADS[name].url) for name in missing})
     if missing and all(answer.startswith("no ") for answer in answers.values()):
         say(f"No network: no answer within {PROBE_SECONDS:.0f} s; going on with packages and stand-ins.")
     for name in missing:
         if answers[name]:
-            say(f"{name}: not fetched ({answers[name]}); the labelled stand-in will be used")
+            say(f"{name}: not fetched ({answers[name]}); {_instead(name, outcome)}")
             continue
-        outcome[name] = _fetch_one(name, say)
+        outcome[name] = _fetch_one(name, say) or outcome[name]
     return outcome
+
+
+def _instead(name: str, outcome: dict[str, bool]) -> str:
+    return "what is there stays" if outcome.get(name) else "the labelled stand-in will be used"
 
 
 def _fetch_one(name: str, say) -> bool:
     wanted = DOWNLOADS[name]
     started = time.perf_counter()
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(STALL_SECONDS)  # torchvision and tonic set none of their own
     try:
-        paths.DATA.mkdir(parents=True, exist_ok=True)
-        for left_over in paths.DATA.glob(".fetch-*"):  # of a fetch that was killed
-            shutil.rmtree(left_over, ignore_errors=True)
         # The archive, its content, and a little: checked first, because a full disk is found late.
         if shutil.disk_usage(paths.DATA).free < 3e6 * wanted.megabytes:
             raise OSError(f"{3 * wanted.megabytes:,} MB of free space are needed in {paths.DATA}")
@@ -209,14 +321,13 @@ def _fetch_one(name: str, say) -> bool:
         with tempfile.TemporaryDirectory(dir=paths.DATA, prefix=".fetch-") as folder:
             checked = wanted.get(Path(folder))
             _move_into_place(Path(folder), paths.DATA)
+        say(f"{name}: fetched in {time.perf_counter() - started:.0f} s, {checked}")
+        _state(name, named=True)  # something else in its place may still be damaged
+        return True
     except Exception as problem:  # libraries raise anything; the offline path is always there
         reason = " ".join(str(problem).split()) or type(problem).__name__
         say(f"{name}: not fetched ({reason}); the labelled stand-in will be used")
         return False
-    finally:
-        socket.setdefaulttimeout(before)
-    say(f"{name}: fetched in {time.perf_counter() - started:.0f} s, {checked}")
-    return True
 
 
 def probe(urls: dict[str, str]) -> dict[str, str]:

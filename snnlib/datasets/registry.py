@@ -15,19 +15,8 @@ from torch import Tensor
 
 from ..provenance import Passport
 from . import cache
+from .reading import SourceError, fetch_again  # noqa: F401  (their public home)
 from .task import Task
-
-
-class SourceError(ValueError):
-    """A data file is there but cannot be used: SourceError(which file, what was expected, what to do)."""
-
-    def __str__(self):
-        return "{}: expected {}. {}".format(*self.args)
-
-
-def fetch_again(name: str) -> str:
-    """The remedy for what ``make data`` can bring."""
-    return f"Run `make data SETS={name}` to fetch it again, or remove it and do without."
 
 
 @dataclass(frozen=True)
