@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from snnlib import paths
-from snnlib.datasets import cache, images
+from snnlib.datasets import images
 
 
 @pytest.fixture(autouse=True, name="root")
@@ -18,7 +18,7 @@ def empty_root(tmp_path, monkeypatch):
     """An empty data root; no distribution package; no cache from outside."""
     monkeypatch.setattr(paths, "DATA", tmp_path / "data")
     monkeypatch.setattr(images, "DEBIAN_FASHION", tmp_path / "package")
-    monkeypatch.setattr(cache.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     (tmp_path / "data").mkdir()
     return tmp_path / "data"
 

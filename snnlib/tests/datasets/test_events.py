@@ -1,5 +1,9 @@
 """Events: slicing that loses nothing, the two papers' views, tonic's file layouts, the simulated camera."""
 
+import hashlib
+import os
+import shutil
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -17,14 +21,15 @@ MDN = View(34, 36, 20, bin_us=15_000, margin=1, binary=True)
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """An empty data root; any attempt to download fails the test."""
-    import tonic.dataset
+    """An empty data root and no cache from outside; any attempt to download fails the test."""
+    import tonic.download_utils
 
-    def refuse(self):
-        raise AssertionError("load() tried to download")
+    def refuse(*args, **kwargs):
+        raise AssertionError("tonic tried to download")
 
     monkeypatch.setattr(paths, "DATA", tmp_path)
-    monkeypatch.setattr(tonic.dataset.Dataset, "download", refuse)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    monkeypatch.setattr(tonic.download_utils, "_urlretrieve", refuse)
     return tmp_path
 
 
@@ -172,7 +177,7 @@ def test_broken_recordings_are_named(nmnist):
     with pytest.raises(datasets.SourceError, match=said):
         datasets.load("n_mnist", paper="plif")
     broken.write_bytes(b"")
-    with pytest.raises(datasets.SourceError, match=r"00003\.bin.*no event"):
+    with pytest.raises(datasets.SourceError, match=r"00003\.bin.*it is empty"):
         datasets.load("n_mnist", paper="plif")
     for file in (nmnist / "Test").rglob("*.bin"):
         file.unlink()
@@ -180,22 +185,41 @@ def test_broken_recordings_are_named(nmnist):
         datasets.load("n_mnist")
 
 
-def test_archives_decide_what_is_official(nmnist, monkeypatch):
-    import hashlib
-
+def test_only_what_was_unpacked_from_official_archives_is_official(nmnist, root, tmp_path, monkeypatch):
+    """Archives, or texts with their MD5, say nothing about the recordings beside them; the note of ``make
+    data`` does, as long as the recordings are those that it was taken of."""
+    archives = tmp_path / "mirror" / "NMNIST"
+    archives.mkdir(parents=True)
     whole = replace(event_files.SETS["n_mnist"], complete=(3, 2))
-    assert event_files.locate(whole).source == "part" and "not compared" in event_files.locate(whole).note
-    for name, _ in whole.archives:
-        (nmnist / name).write_bytes(name.encode())
-    assert event_files.locate(whole).source == "part" and "differ" in event_files.locate(whole).note
+    monkeypatch.setitem(event_files.SETS, "n_mnist", whole)
+    monkeypatch.setattr(events, "SETS", event_files.SETS)
     for name, attribute in whole.archives:
-        monkeypatch.setattr(whole.tonic_class, attribute, hashlib.md5(name.encode()).hexdigest())
-    assert event_files.locate(whole).source == "official"
-    assert event_files.locate(event_files.SETS["n_mnist"]).source == "part"  # 3 of 60,000
-    for name, attribute in whole.archives:  # as fetch leaves it
-        (nmnist / name).unlink()
+        with zipfile.ZipFile(archives / name, "w") as z:
+            split = name.split(".")[0].title()
+            for file in (nmnist / split).rglob("*.bin"):
+                z.write(file, file.relative_to(nmnist))
+        shutil.copy(archives / name, nmnist / name)
+        monkeypatch.setattr(whole.tonic_class, attribute, hashlib.md5((nmnist / name).read_bytes()).hexdigest())
         (nmnist / f"{name}.md5").write_text(getattr(whole.tonic_class, attribute))
-    assert event_files.locate(whole).source == "official"
+    found = event_files.locate(whole)
+    assert found.source == "part" and "not compared" in found.note
+    shutil.rmtree(nmnist)
+    monkeypatch.setenv("SNN_MIRROR", str(tmp_path / "mirror"))
+    said = []
+    assert fetch.fetch(["n_mnist"], said.append) == {"n_mnist": True}, said
+    assert sorted(p.name for p in nmnist.iterdir()) == ["Test", "Train", "fetched.json"]
+    found = event_files.locate(whole)
+    assert found.source == "official" and found.files_checksum.startswith("md5:")
+    one = nmnist / "Train/3/00001.bin"
+    times, raw = one.stat(), bytearray(one.read_bytes())
+    raw[7] ^= 1
+    one.write_bytes(raw)
+    os.utime(one, ns=(times.st_atime_ns, times.st_mtime_ns))
+    found = event_files.locate(whole)
+    assert found.source == "part" and "not what was fetched" in found.note
+    (nmnist / "fetched.json").write_text("{")
+    with pytest.raises(datasets.SourceError, match="fetched.json"):
+        event_files.locate(whole)
 
 
 def test_an_archive_alone_is_no_data_set(root):
@@ -215,7 +239,7 @@ def test_cifar10_dvs_split_and_order(root, monkeypatch):
         folder = root / "CIFAR10DVS" / label
         folder.mkdir(parents=True)
         for number in range(20):
-            (folder / f"cifar10_{label}_{number}.aedat4").write_bytes(b"")
+            (folder / f"cifar10_{label}_{number}.aedat4").write_bytes(b"#!AER-DAT4.0")
 
     def read(path):
         number = int(path.rsplit("_", 1)[1].split(".")[0])
@@ -265,20 +289,6 @@ def test_options_are_checked(root):
         datasets.identify("n_mnist", paper="plif", resolution=40)
     with pytest.raises(ValueError, match="resolution"):
         datasets.load("cifar10_dvs", paper="plif", resolution="small")
-
-
-def test_fetch_leaves_the_sums_it_checked(root, nmnist, monkeypatch):
-    import tonic.datasets
-
-    class Fake(tonic.datasets.NMNIST):
-        def _check_exists(self):
-            (nmnist / self.filename).write_bytes(b"archive")
-            return True
-
-    monkeypatch.setattr(tonic.datasets, "NMNIST", Fake)
-    assert fetch.DOWNLOADS["n_mnist"].get(root) == "MD5 as published"
-    assert not list(nmnist.glob("*.zip"))
-    assert (nmnist / "train.zip.md5").read_text() == Fake.train_md5
 
 
 # ---------------------------------------------------------------- the simulated camera
