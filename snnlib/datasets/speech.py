@@ -120,10 +120,10 @@ def _librispeech() -> Corpus | None:
                 file, speaker, gender, subset = (
                     (row[column] or "").strip() for column in ("file", "speaker", "gender", "subset")
                 )
-                if not (file and speaker and gender and subset):
-                    raise ValueError("a cell is empty")
                 if gender.lower() not in GENDERS:
                     raise ValueError(f"gender {gender!r} is none of {', '.join(GENDERS)}")
+                if not (file and speaker and subset):
+                    raise ValueError("a cell is empty")
                 if file in clips:
                     raise ValueError(f"{file} stands there twice")
             path = folder / "clips" / file

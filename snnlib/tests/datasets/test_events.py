@@ -16,6 +16,8 @@ from snnlib.datasets.event_frames import View, as_bytes, stored_frames, to_frame
 from snnlib.datasets.registry import Entry, Located, Source, Split, register
 from snnlib.datasets.standins_events import EVENT, GESTURES
 
+from .data_files import random_events, write_gesture, write_nmnist
+
 MDN = View(34, 36, 20, bin_us=15_000, margin=1, binary=True)
 
 
@@ -39,15 +41,6 @@ def shared_root(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paths, "DATA", tmp_path_factory.mktemp("data"))
         yield paths.DATA
-
-
-def random_events(count: int, sensor: int = 34, seed: int = 0, last_us: int = 310_000) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    events = np.zeros(count, EVENT)
-    events["x"], events["y"] = rng.integers(sensor, size=(2, count))
-    events["t"] = np.sort(rng.integers(last_us, size=count))
-    events["p"] = rng.integers(2, size=count)
-    return events
 
 
 # ---------------------------------------------------------------- slicing
@@ -126,15 +119,6 @@ def test_frames_are_kept_and_a_broken_cache_is_made_again(root, tmp_path, monkey
 
 
 # ---------------------------------------------------------------- files
-def write_nmnist(path, events):
-    raw = np.zeros((len(events), 5), np.uint8)
-    raw[:, 0], raw[:, 1] = events["x"], events["y"]
-    raw[:, 2] = events["p"].astype(np.uint8) << 7 | (events["t"] >> 16).astype(np.uint8)
-    raw[:, 3], raw[:, 4] = events["t"] >> 8 & 255, events["t"] & 255
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(raw.tobytes())
-
-
 @pytest.fixture
 def nmnist(root):
     """Five recordings; folders 0, 2 and 4 are missing, so a label cannot be the position of its folder."""
@@ -199,7 +183,9 @@ def test_only_what_was_unpacked_from_official_archives_is_official(nmnist, root,
             for file in (nmnist / split).rglob("*.bin"):
                 z.write(file, file.relative_to(nmnist))
         shutil.copy(archives / name, nmnist / name)
-        monkeypatch.setattr(whole.tonic_class, attribute, hashlib.md5((nmnist / name).read_bytes()).hexdigest())
+        monkeypatch.setattr(
+            whole.tonic_class, attribute, hashlib.md5((nmnist / name).read_bytes()).hexdigest()
+        )
         (nmnist / f"{name}.md5").write_text(getattr(whole.tonic_class, attribute))
     found = event_files.locate(whole)
     assert found.source == "part" and "not compared" in found.note
@@ -270,10 +256,8 @@ def test_dvs_gesture_layout(root):
     for split, user in (("ibmGestureTrain", 3), ("ibmGestureTest", 25)):
         for label in (0, 10):
             events = random_events(60 + label, sensor=128)
-            rows = np.stack([events["x"], events["y"], events["p"], events["t"] // 1000], 1).astype(float)
             file = root / "DVSGesture" / split / f"user{user:02d}_led" / f"{label}.npy"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            np.save(file, rows)
+            write_gesture(file, events)
     task = datasets.load("dvs128_gesture", paper="plif")
     assert task.classes == 11 and task.train_y.tolist() == [0, 10] and task.input_shape == (2, 128, 128)
     assert task.train_x.sum((1, 2, 3, 4)).tolist() == [60, 70]

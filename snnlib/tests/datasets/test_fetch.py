@@ -92,7 +92,10 @@ def test_what_is_fetched_is_compared_with_what_is_known(server, root, tmp_path, 
     mirror, said = server.mirror("whole"), []
     write_wave(tmp_path / "a.wav", 0.1)
     sound = (tmp_path / "a.wav").read_bytes()
-    for rubbish, count, words in ((sound, 1, "3,000 recordings, found 1"), (b"RIFF", 3000, "the content known")):
+    for rubbish, count, words in (
+        (sound, 1, "3,000 recordings, found 1"),
+        (b"RIFF", 3000, "the content known"),
+    ):
         put_digits(mirror, rubbish, count)
         assert fetch.fetch(["fsdd"], said.append) == {"tidigits": False}
         assert words in said[-1] and entries(root) == []
@@ -121,14 +124,19 @@ def test_fetch_leaves_nothing_partial(server, root):
 
 @pytest.mark.parametrize("how", ["short", "stalled", "dripping", "endless"])
 def test_a_download_that_ends_early_or_never_is_no_download(server, root, monkeypatch, how):
-    """"short" is well-formed as far as it came, with no checksum to tell: only its length says that it is
+    """ "short" is well-formed as far as it came, with no checksum to tell: only its length says that it is
     cut."""
     monkeypatch.setattr(fetch, "STALL_SECONDS", 0.5)
     monkeypatch.setattr(fetch, "SLOWEST", (2_000, 0.3))
     put_dictionary(server.mirror(how))
     said = []
     assert fetch.fetch(["nettalk"], said.append) == {"nettalk": False}
-    words = {"short": "ended after", "stalled": "timed out", "dripping": "less than 2,000", "endless": "20 MB"}
+    words = {
+        "short": "ended after",
+        "stalled": "timed out",
+        "dripping": "less than 2,000",
+        "endless": "20 MB",
+    }
     assert words[how] in said[-1] and entries(root) == []
 
 
