@@ -23,8 +23,8 @@ RECEIPT = "fetched.json"  # what the archives were and what was unpacked from th
 @dataclass(frozen=True)
 class Recordings:
     """One data set. ``patterns``, ``complete``: files of each split, with what names the class of each, and
-    how many there are in the whole set; ``archives``: what they were unpacked from, as (file, attribute of the
-    tonic class with its MD5); ``lasts_us``: no recording is shorter."""
+    how many there are in the whole set; ``archives``: what they were unpacked from, as (file, attribute of
+    the tonic class with its MD5); ``lasts_us``: no recording is shorter."""
 
     name: str
     title: str
@@ -111,9 +111,9 @@ class Found:
 
 
 def locate(r: Recordings) -> Located | None:
-    """The recordings under the data root, or None. "official" only if all are there and are what ``make data``
-    unpacked from archives with the official MD5; otherwise "part", and the note says what is missing or
-    unknown."""
+    """The recordings under the data root, or None. "official" only if all are there and are what ``make
+    data`` unpacked from archives with the official MD5; otherwise "part", and the note says what is missing
+    or unknown."""
     if not os.path.lexists(r.folder):
         return None
     found = _find(r, r.folder)

@@ -108,7 +108,8 @@ def _idx_source(name: str, folder: str, title: str, source: str, place, note: st
         return Located(title, source, note, LICENCE[name], fingerprint, payload=files)
 
     def read(located, paper, options):
-        # The content is compared again, as read; so the header (16 bytes of images, 8 of labels) says nothing new.
+        # The content is compared again, as it is read, so the header (16 bytes of images, 8 of labels)
+        # says nothing new.
         data = [
             np.frombuffer(bytearray(_idx_bytes(file, name, expected)), np.uint8)
             for file, expected in zip(located.payload, CONTENT[folder], strict=True)

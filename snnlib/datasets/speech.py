@@ -60,7 +60,7 @@ def _recordings(names: tuple[str, ...], pattern: str, classes: str, layout: str)
             if m := re.fullmatch(pattern, path.relative_to(folder).as_posix(), re.I):
                 test = bool(m.groupdict().get("test"))
                 clip = Clip(path, classes.index(m["label"].lower()), m["speaker"].lower(), test)
-                # A converted SA1.WAV.wav beside its SA1.WAV is the same sentence; it comes later and is taken.
+                # A converted SA1.WAV.wav beside SA1.WAV is the same sentence; it comes later and is taken.
                 sentence = path.parent, re.sub(r"(\.wav)+$", "", path.name.lower())
                 twice += sentence in clips
                 clips[sentence] = clip

@@ -116,16 +116,16 @@ def write_gesture(path, events):
 def write_aedat4(path, events):
     """One uncompressed packet of events, in the flatbuffers of the AEDAT 4.0 format (little-endian)."""
     info = (
-        '<dv version="2.0"><node name="outInfo" path="/mainloop/Recorder/outInfo/"><node name="0" '
-        'path="/mainloop/Recorder/outInfo/0/"><attr key="compression" type="string">NONE</attr>'
-        '<attr key="originalModuleName" type="string">camera</attr>'
-        '<attr key="originalOutputName" type="string">events</attr>'
-        '<attr key="typeDescription" type="string">Array of events (polarity ON/OFF).</attr>'
-        '<attr key="typeIdentifier" type="string">EVTS</attr><node name="info" '
-        'path="/mainloop/Recorder/outInfo/0/info/"><attr key="sizeX" type="int">128</attr>'
-        '<attr key="sizeY" type="int">128</attr><attr key="source" type="string">camera</attr></node>'
-        "</node></node></dv>"
-    ).encode()
+        b'<dv version="2.0"><node name="outInfo" path="/mainloop/Recorder/outInfo/"><node name="0" '
+        b'path="/mainloop/Recorder/outInfo/0/"><attr key="compression" type="string">NONE</attr>'
+        b'<attr key="originalModuleName" type="string">camera</attr>'
+        b'<attr key="originalOutputName" type="string">events</attr>'
+        b'<attr key="typeDescription" type="string">Array of events (polarity ON/OFF).</attr>'
+        b'<attr key="typeIdentifier" type="string">EVTS</attr><node name="info" '
+        b'path="/mainloop/Recorder/outInfo/0/info/"><attr key="sizeX" type="int">128</attr>'
+        b'<attr key="sizeY" type="int">128</attr><attr key="source" type="string">camera</attr></node>'
+        b"</node></node></dv>"
+    )
     head = (
         struct.pack("<I4s6x5Hiiiqi", 24, b"IOHE", 10, 20, 4, 12, 8, 10, 0, 12, -1, len(info)) + info + b"\0"
     )

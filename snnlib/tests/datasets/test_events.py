@@ -169,6 +169,57 @@ def test_broken_recordings_are_named(nmnist):
         datasets.load("n_mnist")
 
 
+def test_times_that_begin_late_count_from_the_first_event(root):
+    for split in ("Train", "Test"):
+        for label, offset in enumerate((0, 200_000, 4_000_000)):
+            events = random_events(400)
+            events["t"] += offset - events["t"].min()
+            write_nmnist(root / "NMNIST" / split / str(label) / "00001.bin", events)
+    x = datasets.load("n_mnist", paper="mdn").train_x
+    assert torch.equal(x[0], x[1]) and torch.equal(x[0], x[2])
+
+
+def test_a_recording_cut_between_two_events_is_named(nmnist):
+    broken = nmnist / "Train" / "3" / "00003.bin"
+    broken.write_bytes(broken.read_bytes()[:500])
+    with pytest.raises(datasets.SourceError, match=r"00003\.bin.*ends after 1\d\d ms of about 300"):
+        datasets.load("n_mnist", paper="plif")
+
+
+def test_what_lies_elsewhere_is_named_and_not_read(nmnist, recwarn):
+    before, labels = datasets.identify("n_mnist"), datasets.load("n_mnist").train_y.tolist()
+    for place in ("Train/3/kept9/00001.bin", "Train/x/1.bin", "2.bin"):
+        write_nmnist(nmnist / place, random_events(200))
+    task = datasets.load("n_mnist")
+    assert datasets.identify("n_mnist") == before and task.train_y.tolist() == labels
+    assert "Left out, in no place of the layout: 2.bin and 2 more." in task.passport.note
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda rows: rows[:, [0, 1, 3, 2]], "polarity is 0 or 1"),
+        (lambda rows: rows * [1, 1, 2, 1], "polarity is 0 or 1"),
+        (lambda rows: rows + [0.5, 0, 0, 0], "whole numbers"),
+        (lambda rows: rows * [1, 1, 1, np.nan], "finite"),
+        (lambda rows: rows - [128, 0, 0, 0], "outside the 128 x 128"),
+        (lambda rows: rows[:, :3], "rows of four numbers"),
+        (lambda rows: rows.astype(object), "pickle"),
+    ],
+)
+def test_gesture_columns_are_checked(root, change, words):
+    for split in ("ibmGestureTrain", "ibmGestureTest"):
+        file = root / "DVSGesture" / split / "user01_lab" / "3.npy"
+        write_gesture(file, random_events(60, sensor=128))
+    plain = datasets.load("dvs128_gesture", paper="plif").test_x
+    rows = np.load(file)
+    np.save(file, rows * [1, 1, 2, 1] - [0, 0, 1, 0])  # OFF is -1
+    assert torch.equal(datasets.load("dvs128_gesture", paper="plif").test_x, plain)
+    np.save(file, change(rows))
+    with pytest.raises(datasets.SourceError, match=rf"3\.npy.*{words}"):
+        datasets.load("dvs128_gesture", paper="plif")
+
+
 def test_only_what_was_unpacked_from_official_archives_is_official(nmnist, root, tmp_path, monkeypatch):
     """Archives, or texts with their MD5, say nothing about the recordings beside them; the note of ``make
     data`` does, as long as the recordings are those that it was taken of."""

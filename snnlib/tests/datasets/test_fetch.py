@@ -41,8 +41,8 @@ def server(tmp_path, monkeypatch):
                     self.wfile.write(bytes(1 << 20))
 
         def copyfile(self, source, output):
-            """What is called "short" lacks its last line, "stalled" stops in the middle, "dripping" goes on by
-            single bytes and "slow" waits in the middle until it is released."""
+            """What is called "short" lacks its last line, "stalled" stops in the middle, "dripping" goes on
+            by single bytes and "slow" waits in the middle until it is released."""
             data = source.read()
             cut = {"short": len(data) - 20, "whole": len(data)}.get(self.path.split("/")[1], len(data) // 2)
             output.write(data[:cut])
