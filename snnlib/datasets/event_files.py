@@ -14,7 +14,7 @@ import numpy as np
 from .. import paths
 from ..files import write_json
 from . import cache
-from .reading import SourceError, absent, content, fetch_again, files_below, reading
+from .reading import SourceError, absent, content, fetch_again, files_below, reading, regular
 from .registry import Located
 
 RECEIPT = "fetched.json"  # what the archives were and what was unpacked from them, left by ``make data``
@@ -284,7 +284,9 @@ def _read_aedat4(path: Path, what: str, remedy: str) -> np.ndarray:
     """CIFAR10-DVS: the format has a reader of its own, which opens the file itself."""
     import tonic.datasets.cifar10dvs as module
 
-    content(path, what, remedy)
+    if not regular(path).st_size:
+        raise ValueError("it is empty")
+    open(path, "rb").close()  # its reader gives no reason where this fails
     events = module.read_aedat4(str(path))
     events.dtype.names = ["t", "x", "y", "p"]
     return events

@@ -2,20 +2,15 @@
 
 A download goes to a temporary folder inside the data root, is checked, and is moved into place whole;
 nothing partial stays. One probe of all servers decides within PROBE_SECONDS whether there is a network;
-nothing is loaded otherwise. SNN_MIRROR names a server or folder that holds the same files under the same
-paths as the data root: it is then asked in place of the official ones, and what it sends is checked alike.
+nothing is loaded otherwise.
 """
 
 import contextlib
-import hashlib
 import os
 import re
 import shutil
 import tempfile
-import threading
 import time
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -23,14 +18,12 @@ from pathlib import Path
 
 from .. import paths
 from . import cache, nettalk
+from .download import PROBE_SECONDS, download, probe, source
 from .event_files import SETS, leave_receipt
 from .reading import SourceError, reading
 from .registry import entry, identify, load
 from .speech import FSDD_CONTENT
 
-PROBE_SECONDS = 6.0  # for all servers together, name look-up included
-STALL_SECONDS = 10.0  # a download that receives nothing for so long has failed
-SLOWEST = 2_000, 30.0  # bytes a second, looked at over so many seconds; less is no download
 BIG = 250  # MB; sets above it are fetched only when named
 
 UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases/undocumented/connectionist-bench/nettalk/"
@@ -49,46 +42,6 @@ class Download:
     completes: bool = False  # fetched by name even if a part of the set is there
 
 
-def _source(file: str, url: str) -> str:
-    mirror = os.environ.get("SNN_MIRROR", "").rstrip("/")
-    if not mirror:
-        return url
-    return f"{mirror if '://' in mirror else Path(mirror).resolve().as_uri()}/{file}"
-
-
-def _download(folder: Path, file: str, url: str, megabytes: float, md5: str = "") -> Path:
-    """``folder / file`` from ``url`` or the mirror. OSError: it stalls, comes too slowly, ends early, is
-    longer than ``megabytes``, or has another MD5."""
-    from tqdm import tqdm
-
-    target, digest, received = folder / file, hashlib.md5(), 0
-    target.parent.mkdir(parents=True, exist_ok=True)
-    request = urllib.request.Request(_source(file, url), headers={"User-Agent": "snnlib"})
-    with urllib.request.urlopen(request, timeout=STALL_SECONDS) as answer, open(target, "wb") as to:
-        whole = int(answer.headers.get("Content-Length") or 0)
-        seen, since = 0, time.monotonic()
-        with tqdm(
-            total=whole or None, desc=target.name, unit="B", unit_scale=True, delay=1, disable=None
-        ) as bar:
-            # read1 gives what has come; read would wait for the rest of the chunk, however slowly it comes.
-            while chunk := getattr(answer, "read1", answer.read)(1 << 16):
-                received += len(chunk)
-                if max(received, whole) > 1e6 * megabytes:
-                    raise OSError(f"{file} is longer than the {megabytes:g} MB that it may have")
-                if (passed := time.monotonic() - since) > SLOWEST[1]:
-                    if received - seen < SLOWEST[0] * passed:
-                        raise OSError(f"{file} comes with less than {SLOWEST[0]:,} bytes a second")
-                    seen, since = received, time.monotonic()
-                to.write(chunk)
-                digest.update(chunk)
-                bar.update(len(chunk))
-    if received < whole or not received:
-        raise OSError(f"{file} ended after {received:,} of {whole:,} bytes")
-    if md5 and digest.hexdigest() != md5:
-        raise OSError(f"{file} has the MD5 {digest.hexdigest()}, expected {md5}")
-    return target
-
-
 def _get_idx(name: str, where: str):
     """The four files stay packed: that is how they are checked and read."""
 
@@ -96,7 +49,7 @@ def _get_idx(name: str, where: str):
         from torchvision import datasets
 
         for file, md5 in getattr(datasets, name).resources:
-            _download(folder, f"{name}/raw/{file}", where + file, 60, md5)
+            download(folder, f"{name}/raw/{file}", where + file, 60, md5)
         return "MD5 as published"
 
     return get
@@ -105,7 +58,7 @@ def _get_idx(name: str, where: str):
 def _get_cifar10(folder: Path) -> str:
     from torchvision.datasets import CIFAR10
 
-    archive = _download(folder, CIFAR10.filename, CIFAR10.url, 350, CIFAR10.tgz_md5)
+    archive = download(folder, CIFAR10.filename, CIFAR10.url, 350, CIFAR10.tgz_md5)
     shutil.unpack_archive(archive, folder)
     archive.unlink()
     return "MD5 as published"
@@ -128,7 +81,7 @@ def _get_events(name: str):
                 (folder / file).parent.mkdir(exist_ok=True)
                 (folder / file).symlink_to(local.resolve())
             else:
-                _download(folder, file, url, limit, expected)
+                download(folder, file, url, limit, expected)
         for split in ({},) if whole else ({"train": True}, {"train": False}):
             r.tonic_class(save_to=str(folder), **split)  # finds the archives and unpacks them
         for archive in [*(folder / r.tonic).glob("*.zip"), *(folder / r.tonic).glob("*.tar.gz")]:
@@ -140,13 +93,13 @@ def _get_events(name: str):
 
 
 def _get_nettalk(folder: Path) -> str:
-    file = _download(folder, "NETtalk/nettalk.data", UCI + "nettalk.data", 20)
+    file = download(folder, "NETtalk/nettalk.data", UCI + "nettalk.data", 20)
     words = nettalk.read_dictionary(file)
     if not nettalk.ENTRIES - 50 <= len(words) <= nettalk.ENTRIES + 50:
         raise SourceError(file.name, f"about {nettalk.ENTRIES:,} entries, found {len(words):,}", LATER)
     found = f"no published checksum; {len(words):,} well-formed entries"
     try:
-        nettalk.common_words(_download(folder, "NETtalk/nettalk.list", UCI + "nettalk.list", 1), words)
+        nettalk.common_words(download(folder, "NETtalk/nettalk.list", UCI + "nettalk.list", 1), words)
     except Exception:  # whatever the server sends: the dictionary alone is enough
         (folder / "NETtalk/nettalk.list").unlink(missing_ok=True)
         found += ", without nettalk.list"
@@ -156,7 +109,7 @@ def _get_nettalk(folder: Path) -> str:
 def _get_fsdd(folder: Path) -> str:
     target = folder / "FSDD" / "recordings"
     target.mkdir(parents=True)
-    archive = _download(folder, "FSDD/master.zip", FSDD, 60)
+    archive = download(folder, "FSDD/master.zip", FSDD, 60)
     title = "Free Spoken Digit Dataset"
     with reading(title, "a zip archive", LATER), zipfile.ZipFile(archive) as packed:
         inside = [m for m in packed.infolist() if re.fullmatch(r"[^/]+/recordings/\d_\w+\.wav", m.filename)]
@@ -275,40 +228,36 @@ def _state(name: str, named: bool) -> str:
 
 
 def _fetch(wanted: list[str], named: bool, say) -> dict[str, bool]:
-    outcome, missing = {}, []
+    outcome, missing = {}, {}  # missing: and what happens if it cannot be fetched
     for name in wanted:
         try:
             found = _state(name, named)
             outcome[name] = found != "stand-in"
-            if outcome[name] and not (
-                named and found == "part" and name in DOWNLOADS and DOWNLOADS[name].completes
-            ):
-                say(f"{name}: already there ({found})")
-            elif name in NO_DOWNLOAD:
+            if not outcome[name] and name in NO_DOWNLOAD:
                 say(f"{name}: {NO_DOWNLOAD[name]}")
+            elif not outcome[name]:
+                missing[name] = "the labelled stand-in will be used"
+            elif named and found == "part" and name in DOWNLOADS and DOWNLOADS[name].completes:
+                missing[name] = "what is there stays"
             else:
-                missing.append(name)
+                say(f"{name}: already there ({found})")
         except (ValueError, OSError, ImportError) as problem:
             outcome[name] = False
             say(f"{name}: {problem}")
             if named and isinstance(problem, SourceError) and name in DOWNLOADS:
-                missing.append(name)  # asked for by name: what is damaged there is replaced
-    answers = probe({name: _source(DOWNLOADS[name].file, DOWNLOADS[name].url) for name in missing})
+                missing[name] = "what is damaged there stays"
+    answers = probe({name: source(DOWNLOADS[name].file, DOWNLOADS[name].url) for name in missing})
     if missing and all(answer.startswith("no ") for answer in answers.values()):
         say(f"No network: no answer within {PROBE_SECONDS:.0f} s; going on with packages and stand-ins.")
-    for name in missing:
+    for name, otherwise in missing.items():
         if answers[name]:
-            say(f"{name}: not fetched ({answers[name]}); {_instead(name, outcome)}")
-            continue
-        outcome[name] = _fetch_one(name, say) or outcome[name]
+            say(f"{name}: not fetched ({answers[name]}); {otherwise}")
+        else:
+            outcome[name] = _fetch_one(name, otherwise, say) or outcome[name]
     return outcome
 
 
-def _instead(name: str, outcome: dict[str, bool]) -> str:
-    return "what is there stays" if outcome.get(name) else "the labelled stand-in will be used"
-
-
-def _fetch_one(name: str, say) -> bool:
+def _fetch_one(name: str, otherwise: str, say) -> bool:
     wanted = DOWNLOADS[name]
     started = time.perf_counter()
     try:
@@ -319,41 +268,17 @@ def _fetch_one(name: str, say) -> bool:
         with tempfile.TemporaryDirectory(dir=paths.DATA, prefix=".fetch-") as folder:
             checked = wanted.get(Path(folder))
             _move_into_place(Path(folder), paths.DATA)
-        say(f"{name}: fetched in {time.perf_counter() - started:.0f} s, {checked}")
-        _state(name, named=True)  # something else in its place may still be damaged
-        return True
     except Exception as problem:  # libraries raise anything; the offline path is always there
         reason = " ".join(str(problem).split()) or type(problem).__name__
-        say(f"{name}: not fetched ({reason}); the labelled stand-in will be used")
+        say(f"{name}: not fetched ({reason}); {otherwise}")
         return False
-
-
-def probe(urls: dict[str, str]) -> dict[str, str]:
-    """Ask all servers at once: name -> "" if it would send the file, else why not. Returns within
-    PROBE_SECONDS."""
-    answers = {}
-
-    def ask(name: str, url: str) -> None:
-        head = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "snnlib"})
-        try:
-            with urllib.request.urlopen(head, timeout=PROBE_SECONDS):
-                answers[name] = ""
-        except urllib.error.HTTPError as problem:
-            # Some servers send files but refuse HEAD; anything else they refuse is not there for us.
-            answers[name] = (
-                "" if problem.code in (405, 501) else f"the server says {problem.code} {problem.reason}"
-            )
-        except Exception as problem:
-            answers[name] = f"no connection: {getattr(problem, 'reason', problem)}"
-
-    # Threads, because a name look-up has no time limit of its own; daemons, so that none is waited for.
-    threads = [threading.Thread(target=ask, args=item, daemon=True) for item in urls.items()]
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + PROBE_SECONDS
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    return {name: answers.get(name, "no answer") for name in urls}
+    say(f"{name}: fetched in {time.perf_counter() - started:.0f} s, {checked}")
+    try:
+        _state(name, named=True)
+    except SourceError as problem:  # something else that lies there comes first, and is damaged
+        say(f"{name}: {problem}")
+        return False
+    return True
 
 
 def _move_into_place(folder: Path, root: Path) -> None:

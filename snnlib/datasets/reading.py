@@ -74,7 +74,7 @@ def absent(folder: Path, what: str, remedy: str) -> None:
 def files_below(folder: Path, suffix: str, what: str, remedy: str) -> list[Path]:
     """Everything below ``folder`` whose name ends in ``suffix`` (in any case), sorted. Links to folders are
     followed, each folder once; a folder of such a name is listed too, so that reading it says what it is."""
-    found, seen = [], set()
+    found, seen = [], {os.path.realpath(folder)}
 
     def fail(problem: OSError):
         raise problem
