@@ -7,6 +7,7 @@ nothing. Beside each file lies the SHA-256 of its content, and a file that diffe
 import contextlib
 import hashlib
 import json
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from .. import paths
 from ..files import private_folder, write_atomically, write_text
-from .reading import reading, regular
+from .reading import in_order, reading, regular
 
 VERSION = 1  # raise it when the code that fills the cache changes what it stores
 
@@ -80,18 +81,19 @@ def file_digest(
         return _remembered(f"{kind}:{path}", stamp, compute or (lambda: _digest(path, kind)))
 
 
-def files_fingerprint(folder: Path, files: Iterable[Path], what: str, remedy: str, remember=True) -> str:
-    """SHA-256 over names and content of many files below ``folder``. SourceError: one cannot be read."""
-    listing, files = hashlib.sha256(), sorted(files)
-    for file in files:
-        with reading(file, what, remedy):
-            listing.update(f"{file.relative_to(folder)}\0{_stamp(file)}\n".encode())
+def files_fingerprint(folder: Path, names: Iterable[str], what: str, remedy: str, remember=True) -> str:
+    """SHA-256 over names and content of many files, ``names`` from ``folder`` on. SourceError: one cannot be
+    read."""
+    listing, names, start = hashlib.sha256(), in_order(names), f"{folder}{os.sep}"
+    for name in names:
+        with reading(start + name, what, remedy):
+            listing.update(f"{name}\0{_stamp(start + name)}\n".encode())
 
     def read() -> str:
         digest = hashlib.sha256()
-        for file in files:
-            with reading(file, what, remedy):
-                digest.update(f"{file.relative_to(folder)}\0{_digest(file, 'sha256')}\n".encode())
+        for name in names:
+            with reading(start + name, what, remedy):
+                digest.update(f"{name}\0{_digest(start + name, 'sha256')}\n".encode())
         return digest.hexdigest()
 
     return _remembered(f"tree:{folder}", listing.hexdigest(), read) if remember else read()
@@ -120,13 +122,13 @@ def folders() -> Iterator[Path]:
         warnings.warn(f"nothing is cached outside the data root: {problem}", stacklevel=2)
 
 
-def _stamp(path: Path) -> list[int]:
+def _stamp(path: Path | str) -> list[int]:
     # The time of the last change of state (ctime) cannot be set back, as the time of modification can.
     found = regular(path)
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
-def _digest(path: Path, kind: str) -> str:
+def _digest(path: Path | str, kind: str) -> str:
     with open(path, "rb") as f:
         return hashlib.file_digest(f, kind).hexdigest()
 

@@ -103,11 +103,11 @@ SETS = {
 
 @dataclass(frozen=True)
 class Found:
-    """The recordings of a set: of each split (file, label), by class and then by number; and what was left
+    """The recordings of a set, as paths from its folder on: of each split (file, label), and what was left
     out."""
 
-    splits: list[list[tuple[Path, int]]]
-    left_out: list[Path]
+    splits: list[list[tuple[str, int]]]
+    left_out: list[str]
 
 
 def locate(r: Recordings) -> Located | None:
@@ -147,10 +147,8 @@ def locate(r: Recordings) -> Located | None:
         have, whole = (" + ".join(f"{n:,}" for n in numbers) for numbers in (counts, r.complete))
         note = f"Real recordings, {have} of {whole}."
     if found.left_out:
-        first, others = found.left_out[0].relative_to(r.folder), len(found.left_out) - 1
-        note += f" Left out, in no place of the layout: {first}" + (
-            f" and {others:,} more." if others else "."
-        )
+        others = f" and {len(found.left_out) - 1:,} more" if found.left_out[1:] else ""
+        note += f" Left out, in no place of the layout: {found.left_out[0]}{others}."
     return Located(r.title, "part", f"{note} {r.note}".strip(), r.licence, fingerprint, found)
 
 
@@ -160,22 +158,20 @@ def _find(r: Recordings, folder: Path) -> Found:
     suffix = r.patterns[0].rsplit("\\", 1)[1]
     splits, left_out = [[] for _ in r.patterns], []
     for path in files_below(folder, suffix, f"{r.title} recordings below it", r.remedy):
-        fits = [re.fullmatch(pattern, path.relative_to(folder).as_posix()) for pattern in r.patterns]
+        fits = [re.fullmatch(pattern, path) for pattern in r.patterns]
         split = next((i for i, fit in enumerate(fits) if fit), None)
         name = fits[split][1] if split is not None else ""
         if split is None or (classes and name not in classes):
             left_out.append(path)
         else:
             splits[split].append((path, classes[name] if classes else int(name)))
-    for recordings in splits:
-        recordings.sort(key=_place)
     return Found(splits, left_out)
 
 
-def _place(recording: tuple[Path, int]):
+def _place(recording: tuple[str, int]):
     """By class, then by number: cifar10_bird_9 before cifar10_bird_10."""
     path, label = recording
-    pieces = re.split(r"(\d+)", str(path))
+    pieces = re.split(r"(\d+)", path)
     return label, [int(piece) if piece.isdigit() else piece for piece in pieces]
 
 
@@ -201,16 +197,17 @@ def leave_receipt(r: Recordings, folder: Path) -> None:
 
 
 def open_splits(r: Recordings, found: Found) -> list[tuple[Callable[[int], np.ndarray], np.ndarray]]:
-    """Training and test set as (what gives the events of the i-th recording, labels); reads no event, never
-    downloads."""
+    """Training and test set as (what gives the events of the i-th recording, labels), by class and then by
+    number; reads no event, never downloads."""
 
     def split(recordings):
         labels = np.array([label for _, label in recordings], np.int64)
-        return lambda i: read(r, recordings[i][0]), labels
+        return lambda i: read(r, r.folder / recordings[i][0]), labels
 
-    if len(found.splits) == 2:
-        return [split(recordings) for recordings in found.splits]
-    (recordings,) = found.splits
+    ordered = [sorted(recordings, key=_place) for recordings in found.splits]
+    if len(ordered) == 2:
+        return [split(recordings) for recordings in ordered]
+    (recordings,) = ordered
     parts = first_of_each_class(np.array([label for _, label in recordings]))
     return [split([recordings[i] for i in rows]) for rows in parts]
 

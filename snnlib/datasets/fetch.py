@@ -120,7 +120,7 @@ def _get_fsdd(folder: Path) -> str:
         for member in inside:
             (target / Path(member.filename).name).write_bytes(packed.read(member))
     archive.unlink()
-    found = cache.files_fingerprint(target, target.iterdir(), "a recording", LATER, remember=False)
+    found = cache.files_fingerprint(target, os.listdir(target), "a recording", LATER, remember=False)
     if not found.startswith(FSDD_CONTENT):
         what = f"the content known to this project (SHA-256 {FSDD_CONTENT}..., found {found[:12]}...)"
         raise SourceError(title, what, "data/README.md says where to put recordings of your own choice.")

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
@@ -43,7 +43,7 @@ def _reason(path: Path | str, problem: BaseException) -> str:
     return kinds.get(type(problem)) or " ".join(str(problem).split()) or type(problem).__name__
 
 
-def regular(path: Path) -> os.stat_result:
+def regular(path: Path | str) -> os.stat_result:
     """Size and times of a file. OSError: not there, or something else than a file (a pipe would be waited for
     without end)."""
     found = os.stat(path)
@@ -71,9 +71,10 @@ def absent(folder: Path, what: str, remedy: str) -> None:
             raise ValueError("nothing of it is there")
 
 
-def files_below(folder: Path, suffix: str, what: str, remedy: str) -> list[Path]:
-    """Everything below ``folder`` whose name ends in ``suffix`` (in any case), sorted. Links to folders are
-    followed, each folder once; a folder of such a name is listed too, so that reading it says what it is."""
+def files_below(folder: Path, suffix: str, what: str, remedy: str) -> list[str]:
+    """Everything below ``folder`` whose name ends in ``suffix`` (in any case), as sorted paths from there on,
+    with slashes. Links to folders are followed, each folder once; a folder of such a name is listed too, so
+    that reading it says what it is."""
     found, seen = [], {os.path.realpath(folder)}
 
     def fail(problem: OSError):
@@ -81,10 +82,17 @@ def files_below(folder: Path, suffix: str, what: str, remedy: str) -> list[Path]
 
     with reading(folder, what, remedy):
         for place, folders, files in os.walk(folder, onerror=fail, followlinks=True):
-            found += [Path(place, name) for name in (*files, *folders) if name.lower().endswith(suffix)]
+            start = os.path.relpath(place, folder).replace(os.sep, "/") + "/"
+            start = "" if start == "./" else start
+            found += [start + name for name in (*files, *folders) if name.lower().endswith(suffix)]
             real = {name: os.path.realpath(os.path.join(place, name)) for name in folders}
             folders[:] = [
                 name for name in folders if real[name] not in seen and not name.lower().endswith(suffix)
             ]
             seen.update(real.values())
-    return sorted(found)
+    return in_order(found)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Sorted as paths are: folder by folder."""
+    return sorted(names, key=lambda name: name.split("/"))

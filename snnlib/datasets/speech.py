@@ -56,8 +56,9 @@ def _recordings(names: tuple[str, ...], pattern: str, classes: str, layout: str)
             return None
         remedy = "See data/README.md, or remove the folder to do without."
         clips, twice = {}, 0
-        for path in files_below(folder, ".wav", layout, remedy):
-            if m := re.fullmatch(pattern, path.relative_to(folder).as_posix(), re.I):
+        for name in files_below(folder, ".wav", layout, remedy):
+            if m := re.fullmatch(pattern, name, re.I):
+                path = folder / name
                 test = bool(m.groupdict().get("test"))
                 clip = Clip(path, classes.index(m["label"].lower()), m["speaker"].lower(), test)
                 # A converted SA1.WAV.wav beside SA1.WAV is the same sentence; it comes later and is taken.
@@ -157,7 +158,9 @@ def _corpus(find, feature, split, describe, whole: int = 0, rate: int = 0, longe
             )
             raise SourceError(folder, f"training and test clips below it, found {counts} clips", REMEDY)
         dataset, source, note, licence = describe(len(clips))
-        content = cache.files_fingerprint(folder, [c.path for c in clips], "a recording", REMEDY)
+        content = cache.files_fingerprint(
+            folder, [c.path.relative_to(folder).as_posix() for c in clips], "a recording", REMEDY
+        )
         if find is _fsdd and len(clips) == whole and not content.startswith(FSDD_CONTENT):
             note += " Its content differs from the copy known to this project."
         cache.say_if_fewer(dataset, folder, len(clips), whole if source == "open set" else 0)
