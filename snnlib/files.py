@@ -17,8 +17,12 @@ def private_folder() -> Path:
     read from this folder, so whoever can fill it could make them mean something else.
     """
     user = os.getuid() if hasattr(os, "getuid") else None
-    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    home = Path(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    )  # relative: no home is known
     for folder in (home / "snnlib", Path(tempfile.gettempdir()) / f"snnlib-cache-{user}"):
+        if not folder.is_absolute():
+            continue
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=folder).close()

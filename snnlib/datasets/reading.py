@@ -25,7 +25,7 @@ def reading(path: Path | str, what: str, remedy: str) -> Iterator[None]:
     ``what``, why it is not, ``remedy``. A missing package stays an ImportError."""
     try:
         yield
-    except (SourceError, ImportError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
+    except (SourceError, ImportError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except (
         BaseException

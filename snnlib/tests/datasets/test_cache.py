@@ -57,6 +57,14 @@ def test_the_private_folder_is_the_users_alone(tmp_path, monkeypatch):
         files.private_folder()
 
 
+def test_without_a_home_the_temporary_folder_has_the_private_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert files.private_folder() == tmp_path / f"snnlib-cache-{os.getuid()}"
+    assert not (tmp_path / "relative").exists()
+
+
 def test_a_folder_of_another_user_is_refused(root, tmp_path, monkeypatch):
     """Where neither the data root nor the home can be written, someone else may have made the folder in the
     temporary one: nothing of it is believed, and nothing fails."""
