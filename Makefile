@@ -49,12 +49,10 @@ all: env $(DATA)  ## everything: chapters 00 to 06 and the report; recorded: the
 	@$(PY) -m snnlib.chapters run $@ $(RUN)
 
 data: env  ## fetch the small data sets; larger ones by name, e.g. make data SETS="n_mnist cifar10_dvs"
-	@$(PY) -m snnlib.datasets fetch $(SETS)
-	@mkdir -p results && touch results/.data
+	@$(PY) -m snnlib.datasets fetch --stamp results/.data $(SETS)
 
 results/.data: | env
-	@$(PY) -m snnlib.datasets fetch
-	@mkdir -p results && touch $@
+	@$(PY) -m snnlib.datasets fetch --stamp $@
 
 plan: env  ## list the runs, which are recorded already, and the time that the others will take
 	@$(PY) -m snnlib.chapters plan $(RUN)
