@@ -18,25 +18,29 @@ import torch
 UNFINISHED = ".unfinished"
 """In the name of a file that is being written; who writes it holds a lock on it."""
 
-_WRITABLE, _SPACE = "it must be writable for you", "free some space there; finished work is kept"
 _REMEDIES = {
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _WRITABLE),
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _SPACE),
-    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "a file is where a folder belongs; move it away"),
-    errno.EISDIR: "a folder is where a file belongs; move it away",
-    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit of open files (`ulimit -n 1024`)"),
+    number: remedy
+    for remedy, *numbers in (
+        ("it must be writable for you", errno.EACCES, errno.EPERM, errno.EROFS),
+        ("free some space there; finished work is kept", errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+        ("a file is where a folder belongs; move it away", errno.ENOTDIR, errno.EEXIST),
+        ("a folder is where a file belongs; move it away", errno.EISDIR),
+        ("raise the limit of open files (`ulimit -n 1024`)", errno.EMFILE, errno.ENFILE),
+    )
+    for number in numbers
 }
 
 
 @contextmanager
-def told(path: Path, what: str = "cannot be written") -> Iterator[None]:
-    """An OSError of the block as one sentence about ``path``, with the remedy where we know one."""
+def told(path: Path) -> Iterator[None]:
+    """An OSError of writing ``path`` as one sentence with the remedy, where we know one."""
     try:
         yield
     except OSError as error:
         if error.errno not in _REMEDIES:
             raise
-        raise OSError(f"{path} {what} ({error.strerror}): {_REMEDIES[error.errno]}.") from None
+        sentence = f"{path} cannot be written ({error.strerror}): {_REMEDIES[error.errno]}."
+        raise OSError(sentence) from None
 
 
 def private_folder() -> Path:
