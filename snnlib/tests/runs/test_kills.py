@@ -113,4 +113,7 @@ def test_training_processes_end_with_the_one_that_started_them(tmp_path):
     assert len(workers) >= 2
     parent.kill()
     parent.wait()
-    assert psutil.wait_procs(workers, timeout=10)[1] == []
+    left = psutil.wait_procs(workers, timeout=10)[1]
+    for process in left:
+        process.kill()
+    assert left == []
