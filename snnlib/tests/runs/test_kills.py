@@ -16,7 +16,7 @@ from snnlib import paths
 KILLS = int(os.environ.get("SNN_KILLS", 36))
 
 TRAINING = """
-import dataclasses, json, os, random, shutil, signal, sys, time
+import dataclasses, json, math, os, random, shutil, signal, sys, time
 from pathlib import Path
 from snnlib import paths
 from snnlib.runs import execute, jobs, store
@@ -52,14 +52,17 @@ assert os.waitpid(start("whole"), 0)[1] == 0
 length, whole = time.monotonic() - began, records("whole")
 chance, done, lost, changed, grids, left = random.Random(kills), 0, 0, 0, 0, []
 while done < kills or grids == 0:
-    before, child = records("cut"), start("cut")
-    time.sleep(chance.uniform(0, length) if done < kills else 1e-3 * length)
-    ended, status = os.waitpid(child, os.WNOHANG)
-    if not ended and done < kills:
-        os.kill(child, signal.SIGKILL)
-        done += 1
+    before, child, began, ended = records("cut"), start("cut"), time.monotonic(), 0
+    moment = began + chance.uniform(0, length) if done < kills else math.inf
+    while not ended and time.monotonic() < moment:
+        time.sleep(length / 1000)
+        ended, status = os.waitpid(child, os.WNOHANG)
     if not ended:
+        os.kill(child, signal.SIGKILL)
         status = os.waitpid(child, 0)[1]
+        done += os.WIFSIGNALED(status)
+    elif not before:
+        length = time.monotonic() - began  # on a busy machine it changes
     after = records("cut")
     lost += len(before.keys() - after.keys())
     changed += sum(after[name] != whole[name] for name in after)
