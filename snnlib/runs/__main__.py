@@ -10,7 +10,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from snnlib import paths
+from snnlib import files, paths
 from snnlib.runs import check, grids, jobs, store
 from snnlib.runs.config import code_of
 from snnlib.runs.pictures import keep_samples
@@ -70,14 +70,15 @@ def main(arguments=None) -> int:
     try:
         if options.command == "verify":
             return min(1, verify())
-        if options.command == "collect":
-            collect(options.folders)
-        elif options.command == "example":
-            example()
-        elif options.command == "samples":
-            keep_samples()
-        elif options.command == "seal":
-            store.seal()
+        with files.alone(paths.REFERENCE_RUNS, "Another command changes the reference runs; waiting."):
+            if options.command == "collect":
+                collect(options.folders)
+            elif options.command == "example":
+                example()
+            elif options.command == "samples":
+                keep_samples()
+            elif options.command == "seal":
+                store.seal()
         overview()
         return 0
     except (ValueError, OSError) as error:
