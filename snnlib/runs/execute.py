@@ -34,6 +34,7 @@ def run(
     Without ``train`` they are left out, and one printed sentence says how many and how to train them;
     reference runs on other data than those at hand count then, if they are the same in everything else.
     """
+    store.tidy(profile)
     missing = {r.hash: r for r in grid if store.read(r, profile, other_data=not train) is None}
     if missing and not train:
         print(

@@ -86,6 +86,14 @@ def finished(folder: Path) -> list[Path]:
     return sorted(folder.glob("[0-9a-f]*[0-9a-f].json"))
 
 
+def tidy(profile: str) -> None:
+    """Remove what finished runs have left to go on from: a command killed right after a record leaves it."""
+    place = folder(profile)
+    for left in (*place.glob("*.ckpt"), *place.glob("*.partial.json")):
+        if (place / f"{left.name.partition('.')[0]}.json").exists():
+            left.unlink(missing_ok=True)
+
+
 def epochs_seen(r: Run, folder: Path) -> int:
     """How many epochs, the untrained network's included, an unfinished run has behind it in ``folder``."""
     try:

@@ -294,6 +294,15 @@ def test_processes_are_as_asked_one_per_core_or_one_on_a_gpu(monkeypatch):
     assert (execute.processes(0), execute.processes(2)) == (1, 1)
 
 
+def test_what_a_kill_after_the_record_leaves_is_removed_and_nothing_else(results_in):
+    place, other = store.folder("test"), "0123456789abcdef.ckpt"
+    execute.run([BASE], "test", workers=1, progress=False)
+    for name in (f"{BASE.hash}.ckpt", f"{BASE.hash}.partial.json", other):
+        (place / name).write_text("[]")
+    execute.run([BASE], "test", workers=1, progress=False)
+    assert {path.name for path in place.iterdir()} == {f"{BASE.hash}.json", f"{BASE.hash}.pt", other}
+
+
 def test_a_second_command_waits_and_repeats_nothing(results_in, monkeypatch, capsys):
     whole, place = jobs.train_one(BASE, results_in / "elsewhere"), store.folder("test")
     monkeypatch.setattr(jobs, "train_one", lambda *_: pytest.fail("trained a second time"))
