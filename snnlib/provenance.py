@@ -52,7 +52,7 @@ class Passport:
 
 @functools.cache
 def commit() -> str:
-    """The commit that the code stands at, "+" if files differ; outside a git checkout what SNN_COMMIT says, or
+    """The commit that the code stands at, "+" if files differ; outside a checkout what SNN_COMMIT says, or
     "unknown".
     """
 
