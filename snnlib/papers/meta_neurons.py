@@ -47,6 +47,12 @@ class Clusters:
     def sizes(self) -> np.ndarray:
         return np.bincount(self.labels, minlength=len(self.centres))
 
+    @property
+    def near_modes(self) -> np.ndarray:
+        """How many points lie within one bandwidth of each mode: a mode of a few is one of outliers."""
+        apart = np.linalg.norm(self.points[:, None] - self.modes[None], axis=-1)
+        return (apart <= self.bandwidth).sum(0)
+
 
 def collect(record: dict, epoch: int = 0) -> np.ndarray:
     """theta [neurons, 4] of both layers pooled, as a run with learned theta had them after ``epoch``.

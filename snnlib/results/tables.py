@@ -133,6 +133,16 @@ def agreement(contrasts: pd.DataFrame) -> list[str]:
     return words
 
 
+def seeds(records: Iterable[dict], keys: Sequence[str], value: str = "accuracy_last") -> pd.DataFrame:
+    """One row per run: keys, seed, ``value`` as "ours", and dead (it never learned)."""
+    rows = [
+        (*setting, run["seed"], run[value], never_learned(run))
+        for setting, runs in group(records, keys, value).items()
+        for run in runs
+    ]
+    return pd.DataFrame(rows, columns=[*keys, "seed", "ours", "dead"])
+
+
 def never_learned(record: dict) -> bool:
     """Whether a run is dead: its output layer is silent at the end, so it answers every sample alike.
 
