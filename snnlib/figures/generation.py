@@ -194,8 +194,8 @@ def _survivors(axis, source) -> None:
 
 
 def scatter(axis, clusters, pair, published=None, bins: int = 5) -> None:
-    """Points in their cluster's colour, K-means centres as X, modes as rings, published centres as stars; with
-    these each ring says how many points lie within its bandwidth.
+    """Points in their cluster's colour, K-means centres as X, modes as rings, published centres as stars. With
+    these, each ring says how many points lie within its bandwidth.
     """
     for k, centre in enumerate(clusters.centres):
         colour = CLUSTER_COLOURS[k % len(CLUSTER_COLOURS)]
@@ -205,9 +205,8 @@ def scatter(axis, clusters, pair, published=None, bins: int = 5) -> None:
     axis.plot(*clusters.modes.T, "o", mfc="none", mec=INK, mew=1.1, ms=13, zorder=3)
     if published is not None:
         for mode, near in zip(clusters.modes, clusters.near_modes, strict=True):
-            axis.annotate(
-                f"{near}", mode, (8, 6), textcoords="offset points", fontsize=8, color=INK, zorder=6
-            )
+            beside = {"xytext": (8, 6), "textcoords": "offset points", "zorder": 6}
+            axis.annotate(f"{near}", mode, **beside, fontsize=8, color=INK)
         axis.plot(*np.asarray(published).T, "*", color="#E8B500", mec=INK, mew=0.6, ms=11, zorder=5)
     axis.set(xlabel=pair[0], ylabel=pair[1])
     axis.locator_params(nbins=bins)
@@ -238,15 +237,11 @@ def mdn_fig3(sources) -> plt.Figure:
             published = len(source[f"published_{name}"])
             axis.set_title(f"{modes}, K = {len(found.centres)} (published {published})", fontweight="normal")
     style.letter(*axes.flat)
+    ring = "mean-shift mode, and how many neurons lie within its bandwidth"
     marks = {
         "one neuron": {"marker": ".", "color": CLUSTER_COLOURS[0], "ms": 6},
         "K-means centre": {"marker": "X", "color": CLUSTER_COLOURS[0], "ms": 9, "mec": "white"},
-        "mean-shift mode, and how many neurons lie within its bandwidth": {
-            "marker": "o",
-            "mfc": "none",
-            "mec": INK,
-            "ms": 11,
-        },
+        ring: {"marker": "o", "mfc": "none", "mec": INK, "ms": 11},
         "published centre": {"marker": "*", "color": "#E8B500", "mec": INK, "ms": 11},
     }
     handles = [plt.Line2D([], [], ls="", label=name, **look) for name, look in marks.items()]

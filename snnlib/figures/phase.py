@@ -14,7 +14,7 @@ def phase_portraits(portraits) -> plt.Figure:
 
     portraits: {neuron: dict} with theta_b, constant and sine (current, V [T], U [T], S [T] each; for the sine
     two currents, of trough and crest), start (V and U before the first step), orbit_current [N], orbit_v
-    [K, N], equilibria [N, 2] (or NaN), stable [N] bool. Each column of planes has the limits of all its paths.
+    [K, N], equilibria [N, 2] (or NaN), stable [N] bool. A column of planes has the limits of all its paths.
     """
     size = (10.8, 2.65 * len(portraits))
     figure, axes = plt.subplots(len(portraits), 3, figsize=size, squeeze=False, width_ratios=(1, 1, 1.25))

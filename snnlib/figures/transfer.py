@@ -1,9 +1,9 @@
 """Figures of chapter 03: one network per task and meta neuron (MDN, Fig. 6 to 8).
 
-Every function draws the table that ``tables.compare(records, ["task", "neuron"], published=...)`` makes, and
-the single runs that ``tables.seeds(records, ["task", "neuron"])`` lists, and returns the Figure. Bars are ours
-with one sd over seeds, dots the seeds, crosses those that never learned and are in no bar; open diamonds are
-published; what was not run is left out.
+Every function draws the table that ``tables.compare(records, ["task", "neuron"], published=...)`` makes
+and the single runs that ``tables.seeds(records, ["task", "neuron"])`` lists, and returns the Figure. Bars
+are ours with one sd over seeds, dots the seeds, crosses those that never learned and are in no bar; open
+diamonds are published; what was not run is left out.
 """
 
 import textwrap

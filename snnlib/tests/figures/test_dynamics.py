@@ -67,17 +67,14 @@ def test_encoders_and_phase_portraits_have_all_panels():
     run = {"V": p, "U": p, "S": p > 0.5}
     portrait = {
         "theta_b": 0.2, "constant": run | {"current": 0.6}, "sine": run | {"current": np.array([-1.0, 1.0])},
-        "start": (0.0, 2.5), "orbit_current": current, "orbit_v": np.zeros((3, 5)), "equilibria": np.zeros((5, 2)),
-        "stable": current < 0,
+        "start": (0.0, 2.5), "orbit_current": current, "orbit_v": np.zeros((3, 5)),
+        "equilibria": np.zeros((5, 2)), "stable": current < 0,
     }  # fmt: skip
     axes = phase.phase_portraits({"2-FS": portrait, "2-SDS": portrait}).axes
     assert len(axes) == 6 and axes[3].texts[0].get_text() == "2-SDS"
     (fired,) = (line for line in axes[0].lines if line.get_label() == "spike")
     np.testing.assert_array_equal(fired.get_xdata(), p[p > 0.5])
-    for axis in (
-        axes[0],
-        axes[1],
-    ):  # the start is the state before the first step, and no path leaves the axes
+    for axis in axes[:2]:  # the start is before the first step, and no path leaves the axes
         (start,) = (line for line in axis.lines if line.get_label().startswith("start"))
         assert start.get_xydata().tolist() == [[0, 2.5]]
         (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()

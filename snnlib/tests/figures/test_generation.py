@@ -70,7 +70,8 @@ def test_fig1_shows_the_spikes_of_every_layer_and_marks_the_label():
 def test_fig2_says_of_every_candidate_what_it_became(clusters, judged):
     source = {
         "title": "MNIST", "theta": np.arange(12.0).reshape(3, 4), "epochs": np.arange(3), "snapshot": 1,
-        "ab": clusters, "cd": clusters, "selected": judged, "V": np.tile(np.linspace(-3, 3, 10), (len(judged), 1)),
+        "ab": clusters, "cd": clusters, "selected": judged,
+        "V": np.tile(np.linspace(-3, 3, 10), (len(judged), 1)),
     }  # fmt: skip
     drift, _, _, responses, survivors = generation.mdn_fig2({"mnist": source}).subfigs[0].axes
     median = next(line for line in drift.lines if line.get_label() == "median")
