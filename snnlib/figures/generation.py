@@ -194,8 +194,8 @@ def _survivors(axis, source) -> None:
 
 
 def scatter(axis, clusters, pair, published=None, bins: int = 5) -> None:
-    """Points in their cluster's colour, K-means centres as X, modes as rings, published centres as stars. With
-    these, each ring says how many points lie within its bandwidth.
+    """Points in their cluster's colour, K-means centres as X, modes as rings, published centres as stars.
+    With these, each ring says how many points lie within its bandwidth.
     """
     for k, centre in enumerate(clusters.centres):
         colour = CLUSTER_COLOURS[k % len(CLUSTER_COLOURS)]
