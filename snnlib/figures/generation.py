@@ -127,7 +127,7 @@ def mdn_fig2(sources) -> plt.Figure:
     and cd (Clusters), selected (table of ``meta_neurons.select``), V [candidates, T].
     """
     figure = plt.figure(figsize=(12, 3.3 * len(sources)))
-    headings = ("1  train", "2  cluster", "2  cluster", "3  combine and sort", "4  filter")
+    headings = ("1  train", "2  cluster", "2  cluster", "3  combine, sort", "4  filter")
     rows = np.atleast_1d(figure.subfigures(len(sources), 1, hspace=0.06))
     for part, (task, source) in zip(rows, sources.items(), strict=True):
         part.suptitle(
@@ -206,7 +206,8 @@ def scatter(axis, clusters, pair, published=None, bins: int = 5) -> None:
     if published is not None:
         for mode, near in zip(clusters.modes, clusters.near_modes, strict=True):
             beside = {"xytext": (8, 6), "textcoords": "offset points", "zorder": 6}
-            axis.annotate(f"{near}", mode, **beside, fontsize=8, color=INK)
+            pale = {"facecolor": "white", "alpha": 0.7, "lw": 0, "pad": 1}
+            axis.annotate(f"{near}", mode, **beside, fontsize=8, color=INK, bbox=pale)
         axis.plot(*np.asarray(published).T, "*", color="#E8B500", mec=INK, mew=0.6, ms=11, zorder=5)
     axis.set(xlabel=pair[0], ylabel=pair[1])
     axis.locator_params(nbins=bins)

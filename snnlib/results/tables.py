@@ -229,19 +229,23 @@ def network_size(network: str) -> str:
     return f"{channels} channels, FC {features}"
 
 
-def wide(table: pd.DataFrame, index: str, columns: str, value: str = "ours", sd: str = "sd") -> pd.DataFrame:
-    """A tidy table as the papers print it: ``index`` down, ``columns`` across, cells like "98.67 ± 0.05";
-    of our own values also how many runs never learned: "81.20 ± 0.40, 2 dead".
+def cells(table: pd.DataFrame, value: str = "ours", sd: str = "sd") -> list[str]:
+    """``value`` and its spread as "98.67 ± 0.05", "" for NaN; of our own values also how many runs never
+    learned: "81.20 ± 0.40, 2 dead".
     """
     dead = table.dead if value == "ours" and "dead" in table else [0] * len(table)
-    cells = [
+    return [
         ""
         if pd.isna(mean)
-        else f"{mean:.2f}" + f" ± {spread:.2f}" * pd.notna(spread) + f", {lost} dead" * (lost > 0)
+        else f"{mean:.2f}" + f" ± {spread:.2f}" * pd.notna(spread) + f", {lost:.0f} dead" * (lost > 0)
         for mean, spread, lost in zip(table[value], table[sd], dead, strict=True)
     ]
+
+
+def wide(table: pd.DataFrame, index: str, columns: str, value: str = "ours", sd: str = "sd") -> pd.DataFrame:
+    """A tidy table as the papers print it: ``index`` down, ``columns`` across, ``cells`` inside."""
     rows, heads = (list(dict.fromkeys(table[name])) for name in (index, columns))
-    square = table.assign(cell=cells).pivot(index=index, columns=columns, values="cell")
+    square = table.assign(cell=cells(table, value, sd)).pivot(index=index, columns=columns, values="cell")
     return square.loc[rows, heads].fillna("")
 
 
