@@ -28,7 +28,7 @@ NEURONS = {"1st-order": ("1st-order",), "spatial": ("2-FS", "2-RS"), "temporal":
 MEAN_LINE = {"color": "#B3202C", "lw": 1.3, "ls": (0, (4, 2))}
 _DIAMOND = {"marker": "D", "ls": "", "mfc": "white", "mec": INK, "mew": 1.1, "ms": 5}
 _DOT = {"marker": "o", "ls": "", "mfc": "white", "mec": INK, "mew": 0.6, "ms": 2.6}
-_DEAD = {"marker": "x", "ls": "", "color": INK, "mew": 1.2, "ms": 5}
+_DEAD = {"marker": "X", "ls": "", "mfc": "white", "mec": INK, "mew": 0.8, "ms": 6}
 
 
 def mdn_fig6(table: pd.DataFrame, runs: pd.DataFrame, titles: dict[str, str]) -> plt.Figure:
@@ -61,7 +61,12 @@ def mdn_fig6(table: pd.DataFrame, runs: pd.DataFrame, titles: dict[str, str]) ->
     axes[1, 3].set_axis_off()
     handles = [Patch(color=NEURON_COLOURS[n], label=_named(n)) for n in places]
     handles += [Line2D([], [], **MEAN_LINE, label="mean of the pair")]
-    axes[1, 3].legend(handles=handles + _marks(runs), loc="center left", fontsize=9, labelspacing=0.9)
+    axes[1, 3].legend(
+        handles=handles + _marks(runs[runs.neuron.isin(places)]),
+        loc="center left",
+        fontsize=9,
+        labelspacing=0.9,
+    )
     return figure
 
 

@@ -47,6 +47,10 @@ def name_data(fig: plt.Figure, passport) -> plt.Figure:
         runs, seeds = budget["runs"], len(budget["seeds"])
         line += f" {runs} run{'s' * (runs != 1)}, {seeds} seed{'s' * (seeds != 1)}."
     line = textwrap.fill(line, int(17 * fig.get_figwidth()))
+    fig.draw_without_rendering()  # lays it out; legends and axes stay there when a tight box makes room below
+    fig.set_layout_engine("none")
+    for legend in fig.legends:
+        legend.set_bbox_to_anchor((0, 0, 1, 1), fig.transFigure)
     fig.text(0.01, -0.01, line, va="top", fontsize=7.5, color="#666666")
     return fig
 

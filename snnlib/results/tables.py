@@ -250,13 +250,15 @@ def wide(table: pd.DataFrame, index: str, columns: str, value: str = "ours", sd:
 
 
 def shown(table: pd.DataFrame, decimals: int = 2) -> pd.DataFrame:
-    """For display: numbers as text with ``decimals`` places (p with three), NaN as blank."""
+    """For display: numbers as text with ``decimals`` places (p with three, and never 0), NaN as blank."""
 
-    def text(number: float, places: int) -> str:
-        return "" if pd.isna(number) else f"{number:.{places}f}"
+    def text(number: float, name: str) -> str:
+        if name == "p" and number < 0.0005:
+            return "<0.001"
+        return "" if pd.isna(number) else f"{number:.{3 if name == 'p' else decimals}f}"
 
-    floats = {name: 3 if name == "p" else decimals for name in table.select_dtypes("float").columns}
-    return table.assign(**{name: [text(x, places) for x in table[name]] for name, places in floats.items()})
+    floats = table.select_dtypes("float").columns
+    return table.assign(**{name: [text(x, name) for x in table[name]] for name in floats})
 
 
 def _published(published: pd.DataFrame, keys: Sequence[str], value: str) -> pd.DataFrame:

@@ -52,7 +52,7 @@ def test_fig6_draws_ours_as_bars_published_as_diamonds_and_names_the_data(table,
     assert list(diamonds.get_ydata()) == [90.50, 89.58, 85.37, 85.79]
     assert "stand-in for MNIST" in mnist.get_xlabel().replace("\n", " ") and fashion.get_xlabel() == "not run"
     assert "3 seeds" in mnist.get_xlabel() and "seed that never learned" in words(figure)
-    (cross,) = (list(line.get_ydata()) for line in mnist.lines if line.get_marker() == "x")
+    (cross,) = (list(line.get_ydata()) for line in mnist.lines if line.get_marker() == "X")
     dots = next(line for line in mnist.lines if line.get_marker() == "o")
     assert cross == [10] and len(dots.get_ydata()) == 11
 

@@ -228,6 +228,12 @@ tasks_of = st.dictionaries(
 )
 
 
+def test_a_shown_p_is_never_zero():
+    table = pd.DataFrame({"p": [1e-5, 0.0204, math.nan], "ours": [-2.0, 1e-5, 0.5]})
+    assert tables.shown(table).p.tolist() == ["<0.001", "0.020", ""]
+    assert tables.shown(table, 3).ours.tolist() == ["-2.000", "0.000", "0.500"]
+
+
 def test_runs_that_never_learned_stay_out_of_means_and_are_counted():
     """A silent output layer answers at chance; its number in a mean would describe no network."""
     dead = {"spike_rates": [0.6, 0.0]}
