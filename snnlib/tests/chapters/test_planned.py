@@ -37,6 +37,9 @@ def test_chapter_03_slows_down_the_neurons_that_die_on_spoken_digits():
         ("2-FS", (("form", "spectrogram"),)),
     }
     assert {run.seed for run in slow if not run.task_options} == {0, 1}
+    assert all(run.setting.endswith("learning rate 0.001") for run in slow)
+    usual = runs("03", tasks=["tidigits", "mnist"], seeds=2, slower_runs=False)
+    assert not set(slow) & set(usual) and not any("learning rate" in run.setting for run in usual)
 
 
 def test_chapter_03_trains_some_tasks_once_more_for_longer():
