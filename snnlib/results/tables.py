@@ -7,10 +7,13 @@ What does not exist is NaN (blank in a CSV), never 0: one seed has no sd, a sett
 accuracy. ``shown`` and ``wide`` are for readers.
 """
 
+import html
+import math
 import re
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 
 from snnlib.provenance import Passport
 from snnlib.results import statistics
@@ -259,6 +262,31 @@ def shown(table: pd.DataFrame, decimals: int = 2) -> pd.DataFrame:
 
     floats = table.select_dtypes("float").columns
     return table.assign(**{name: [text(x, name) for x in table[name]] for name in floats})
+
+
+def page(table: pd.DataFrame, keys: Sequence[str], more: Sequence[str] = (), decimals: int = 2) -> Styler:
+    """What a reader sees of ``compare`` or ``contrast``: ``keys``, published, ours with its spread (sd, or
+    the interval of a contrast) and seeds, difference, ``more``; below it a line for each data and budget.
+    """
+
+    def ours(row) -> str:
+        if pd.isna(row.ours):
+            return ""
+        low, high = getattr(row, "low", math.nan), getattr(row, "high", math.nan)
+        spread = f" [{low:.{decimals}f}, {high:.{decimals}f}]" if pd.notna(low) else ""
+        if "low" not in table and pd.notna(row.sd):
+            spread = f" ± {row.sd:.{decimals}f}"
+        dead = f", {row.dead} dead" if row.dead else ""
+        return f"{row.ours:.{decimals}f}{spread} (n = {row.n}{dead})"
+
+    heads = [name for name in ("published", "difference") if table[name].notna().any()]
+    numbers = shown(table[[*keys, *heads, *more]], decimals)
+    numbers.insert(len(keys) + ("published" in heads), "ours", [ours(row) for row in table.itertuples()])
+    behind = table[table.n > 0].groupby(["data", "budget"], sort=False)[keys[0]].unique()
+    lines = [f"{', '.join(map(str, names))}: {data}; {budget}" for (data, budget), names in behind.items()]
+    below = [{"selector": "caption", "props": "caption-side: bottom; text-align: left; font-size: 0.9em"}]
+    caption = "<br>".join(html.escape(line) for line in lines) or "Nothing of it was run."
+    return numbers.style.hide(axis="index").set_caption(caption).set_table_styles(below)
 
 
 def _published(published: pd.DataFrame, keys: Sequence[str], value: str) -> pd.DataFrame:
