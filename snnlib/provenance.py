@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import importlib.metadata
+import os
 import subprocess
 from dataclasses import dataclass, fields
 
@@ -51,7 +52,9 @@ class Passport:
 
 @functools.cache
 def commit() -> str:
-    """The commit that the code stands at, "+" if files differ; "unknown" outside a git checkout."""
+    """The commit that the code stands at, "+" if files differ; outside a checkout what SNN_COMMIT says, or
+    "unknown".
+    """
 
     def git(*words: str) -> str:
         command = ["git", "-C", str(paths.ROOT), *words]
@@ -61,7 +64,7 @@ def commit() -> str:
         changed = git("status", "--porcelain", "--", "snnlib", "notebooks/*.yaml")
         return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return os.environ.get("SNN_COMMIT", "unknown")
 
 
 def versions() -> dict[str, str]:
