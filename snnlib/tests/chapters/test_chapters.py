@@ -111,7 +111,7 @@ def test_profile_with_unknown_chapter_or_name(folder):
     with pytest.raises(ValueError, match="no profile 'quik': use one of smoke"):
         parameters.profile("quik", folder)
     (folder / "profiles" / "smoke.yaml").write_text("01_dynamic: {}\n")
-    with pytest.raises(ValueError, match="unknown chapter '01_dynamic'; valid names are 01_dynamics"):
+    with pytest.raises(ValueError, match="unknown chapter '01_dynamic'; valid names are 00_both_papers, 01_dynamics"):
         parameters.profile("smoke", folder)
 
 
@@ -154,7 +154,7 @@ def test_a_failing_chapter_leaves_only_the_failed_copy(folder, results_in, capsy
 
 def test_wrong_input_ends_with_status_2_and_one_line(capsys):
     assert chapters.main(["run", "08"]) == 2
-    assert capsys.readouterr().err.startswith("There is no chapter '08': use one of 01_dynamics")
+    assert capsys.readouterr().err.startswith("There is no chapter '08': use one of 00_both_papers, 01_dynamics")
 
 
 def executed_copy(chapter):
