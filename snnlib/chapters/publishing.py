@@ -15,6 +15,8 @@ from snnlib.results import ledger
 
 LARGEST = 1_500_000  # bytes of a notebook that a web page still shows
 LONGEST = 25  # lines of a code cell
+WIDEST = 8  # columns of a table on the page, its index apart; all of them are in the CSV
+_RAW = re.compile(r"[A-Za-z\d]{2,}_[A-Za-z\d]{2,}")  # a name of the code: train_samples, but not theta_a
 _FOREIGN = re.compile(r"(?<![\w.~/:])/(?:home|Users|root|tmp|work|mnt|private|opt)/[\w.-]+")
 
 
@@ -78,6 +80,7 @@ def faults(notebook: nbformat.NotebookNode, size: int) -> list[str]:
                 found.append(f"{place} has {len(cell.source.splitlines())} lines; {LONGEST} are the most")
             if any(output.output_type == "error" for output in cell.outputs):
                 found.append(f"{place} holds an error output")
+            found += [f"{place} {words}" for words in map(_table_fault, cell.outputs) if words]
         path = _absolute_path("\n".join([cell.source, *map(_text, cell.get("outputs", []))]))
         if path:
             found.append(f"{place} holds the absolute path {path}")
@@ -86,6 +89,17 @@ def faults(notebook: nbformat.NotebookNode, size: int) -> list[str]:
     if path or "papermill" in notebook.metadata:
         found.append("its metadata tells of a run" + (f" ({path})" if path else ""))
     return found
+
+
+def _table_fault(output):
+    """What is wrong with the table in an output, in words; "" if nothing is, or there is none."""
+    html = output.get("data", {}).get("text/html", "")
+    columns = max((row.count("<td") for row in html.split("<tr")), default=0)
+    if columns > WIDEST:
+        return f"shows a table of {columns} columns; {WIDEST} are the most"
+    heads = re.findall(r"<th[^>]*>([^<]*)</th>", html.partition("</thead>")[0])
+    raw = next(filter(_RAW.search, heads), "")
+    return raw and f"has a name of the code, {raw}, as a table's head; say it in words"
 
 
 def _text(output):

@@ -146,7 +146,7 @@ def _devices(records: Sequence[dict]) -> str:
 
 
 def _table_3() -> pd.DataFrame:
-    every = recorded("03_transfer", long_epochs=0)
+    every = recorded("03_transfer", long_epochs=0, slower_runs=False)
     records = [r for r in every if not r["config"]["task_options"]]
     return tables.compare(records, ["task", "neuron"], published=published.table("mdn_table3"))
 

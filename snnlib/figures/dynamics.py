@@ -111,7 +111,8 @@ def plif_fig3(x, h, s, v, threshold: float = 1.0) -> plt.Figure:
     steps = np.arange(len(x))
     before = np.concatenate([[0.0], v[:-1]])
     style.threshold(bottom, threshold)
-    bottom.text(len(x) - 0.45, threshold, " $V_{th}$", va="center", fontsize=8, color="#777777")
+    place = {"textcoords": "offset points", "va": "bottom", "ha": "right"}
+    bottom.annotate("$V_{th}$", (len(x) - 0.1, threshold), (0, 2), **place, fontsize=8, color="#666666")
     bottom.bar(steps, x, width=0.86, color=TRACE_COLOURS["input"], alpha=0.16, lw=0, label="input $X_t$")
     for t in steps:
         style.arrow(bottom, (t - 0.38, before[t]), (t + 0.02, h[t]), schematics.CHARGE, shrinkB=2)

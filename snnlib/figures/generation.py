@@ -10,11 +10,11 @@ from matplotlib.patches import ConnectionPatch
 from matplotlib.ticker import MaxNLocator
 
 from snnlib.figures import style
-from snnlib.figures.style import INK, NEURON_COLOURS, TRACE_COLOURS
+from snnlib.figures.style import CLUSTER_COLOURS, INK, KIND_COLOURS, NEURON_COLOURS, TRACE_COLOURS
 
 style.use()
 GUEST = {"lw": 1.1, "ls": (0, (4, 2))}  # of Fig. 5: a neuron on the task that it was not generated on
-SOURCE_COLOURS = {"mnist": "#D55E00", "tidigits": "#0072B2"}
+SOURCE_COLOURS = {"mnist": KIND_COLOURS["spatial"], "tidigits": KIND_COLOURS["temporal"]}
 PAIRS = ((r"$\theta_a$", r"$\theta_b$"), (r"$\theta_c$", r"$\theta_d$"))
 
 
@@ -22,7 +22,7 @@ def mdn_fig1(image, inputs, hidden, outputs, trace, label: int) -> plt.Figure:
     """MDN Fig. 1: the three-layer network, with what really went through it for one sample.
 
     image: [height, width]; inputs, hidden, outputs: spikes [T, neurons]; trace: V, U and spikes [T] of one
-    hidden neuron; label: the sample's class.
+    hidden neuron and reset, where V goes after a spike; label: the sample's class.
     """
     figure = plt.figure(figsize=(11.4, 5.8))
     grid = figure.add_gridspec(2, 4, width_ratios=(0.9, 1.2, 1.2, 1.2), height_ratios=(1.45, 1))
@@ -86,9 +86,14 @@ def _wiring(axis, *sizes: int) -> None:
 def _one_neuron(axis, trace) -> None:
     steps = np.arange(len(trace["V"]))
     style.threshold(axis)
-    axis.plot(steps, trace["V"], color=TRACE_COLOURS["V"], label="V", marker=".")
-    axis.plot(steps, trace["U"], color=TRACE_COLOURS["U"], label="U")
     fired = np.asarray(trace["spikes"]) > 0
+    after = np.where(fired, trace["reset"], trace["V"])  # what the next step starts from
+    path = np.stack([steps, steps + 0.35], 1).ravel(), np.stack([trace["V"], after], 1).ravel()
+    axis.plot(*path, color=TRACE_COLOURS["V"], lw=0.8, alpha=0.6)
+    axis.plot(steps, trace["V"], ".", color=TRACE_COLOURS["V"], label="V")
+    axis.plot(steps, trace["U"], color=TRACE_COLOURS["U"], label="U")
+    back = {"color": TRACE_COLOURS["V"], "mfc": "white", "mew": 0.8, "ms": 3.5, "ls": "", "marker": "s"}
+    axis.plot(steps[fired] + 0.35, after[fired], **back, label=r"reset to $\theta_c$")
     top = max(trace["V"].max(), 0.5) + 0.15
     axis.plot(steps[fired], np.full(fired.sum(), top), "|", color=INK, ms=7, mew=1.6, label="spike")
     axis.set(
@@ -96,9 +101,9 @@ def _one_neuron(axis, trace) -> None:
         xlabel="time step",
         ylabel="V, U",
         xlim=(-0.7, len(steps) - 0.3),
-        ylim=(min(trace["V"].min(), trace["U"].min()) - 0.35, top + 0.1),
+        ylim=(min(after.min(), trace["U"].min()) - 0.5, top + 0.1),
     )
-    axis.legend(ncols=3, loc="lower right")
+    axis.legend(ncols=2, loc="lower right")
 
 
 def _rates(axis, rates, label: int) -> None:
@@ -121,14 +126,14 @@ def mdn_fig2(sources) -> plt.Figure:
     sources: {task: dict} with title, theta [epochs, neurons] of one parameter (theta_c), epochs, snapshot, ab
     and cd (Clusters), selected (table of ``meta_neurons.select``), V [candidates, T].
     """
-    figure = plt.figure(figsize=(13, 3.3 * len(sources)))
-    headings = ("1  train", "2  cluster", "2  cluster", "3  combine and sort", "4  filter")
+    figure = plt.figure(figsize=(12, 3.3 * len(sources)))
+    headings = ("1  train", "2  cluster", "2  cluster", "3  combine, sort", "4  filter")
     rows = np.atleast_1d(figure.subfigures(len(sources), 1, hspace=0.06))
     for part, (task, source) in zip(rows, sources.items(), strict=True):
         part.suptitle(
             source["title"], x=0.01, ha="left", color=SOURCE_COLOURS[task], fontsize=11, fontweight="bold"
         )
-        row = part.subplots(1, 5, width_ratios=(1.1, 1, 1, 1.2, 1.15))
+        row = part.subplots(1, 5, width_ratios=(1.1, 1, 1, 1.1, 1.5))
         _drift(row[0], source, task)
         for axis, name, pair in zip(row[1:3], ("ab", "cd"), PAIRS, strict=True):
             scatter(axis, source[name], pair, bins=3)
@@ -147,25 +152,26 @@ def _drift(axis, source, task: str) -> None:
     colour = SOURCE_COLOURS[task]
     axis.fill_between(source["epochs"], low, high, color=colour, alpha=0.2, lw=0, label="5 to 95 %")
     axis.plot(source["epochs"], middle, color=colour, label="median")
-    axis.axvline(source["snapshot"], color=INK, lw=1, ls=":", label="snapshot")
+    axis.axvline(source["snapshot"], ymax=0.72, color=INK, lw=1, ls=":", label="snapshot")
     axis.set(xlabel="epoch", ylabel=r"$\theta_c$ of all neurons")
     axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axis.margins(y=0.4)
-    axis.legend(loc="upper left", fontsize=7, ncols=2)
+    axis.margins(y=0.45)  # the line ends below the legend
+    axis.legend(loc="upper left", fontsize=7.5, ncols=2)
 
 
 def _responses(axis, source) -> None:
-    selected = source["selected"]
+    selected, potentials = source["selected"], np.clip(source["V"], -1, 1.6)
+    low, range_ = potentials.min(), max(np.ptp(potentials), 1e-9)
     for i, (_, row) in enumerate(selected.iterrows()):
-        v = np.clip(source["V"][i], -1, 1.6)
-        colour = NEURON_COLOURS.get(row["name"], "#B8BDC4")
-        axis.plot(np.arange(len(v)), v / 2.4 - i, color=colour, lw=1.6 if row["name"] else 0.9)
+        v = 0.8 * (potentials[i] - low) / range_ - 0.4 - i  # a fifth of a row stays free: no traces touch
+        colour = NEURON_COLOURS.get(row["name"], "#9AA0A6")
+        axis.plot(np.arange(len(v)), v, color=colour, lw=1.6 if row["name"] else 0.9)
     axis.set(
         yticks=-np.arange(len(selected)),
         yticklabels=[c.split("-")[1] for c in selected.candidate],
         xlabel="time step under the sine",
         ylabel="candidate",
-        ylim=(-len(selected) + 0.3, 0.75),
+        ylim=(-len(selected) + 0.4, 0.6),
     )
 
 
@@ -173,27 +179,35 @@ def _survivors(axis, source) -> None:
     """One line of text per candidate: its name and theta, or why it was discarded."""
     selected = source["selected"]
     axis.axis("off")
-    step = min(0.95 / len(selected), 0.2)
+    step = min(0.86 / len(selected), 0.2)
     place = {"transform": axis.transAxes, "va": "center"}
+    head = r"$\theta_a$, $\theta_b$, $\theta_c$, $\theta_d$"
+    axis.text(0.4, 0.96, head, fontsize=8, color=INK, **place)
     for i, (_, row) in enumerate(selected.iterrows()):
-        y = 0.95 - i * step
-        look = {"fontsize": 8, "color": "#888888"}
+        y = 0.86 - i * step
+        look = {"fontsize": 8, "color": "#6E6E6E"}
         if row["name"]:
             look = {"fontweight": "bold", "color": NEURON_COLOURS[row["name"]]}
             values = ", ".join(f"{row[t]:.3f}" for t in ("theta_a", "theta_b", "theta_c", "theta_d"))
-            axis.text(0.42, y, values, fontsize=7, **place)
+            axis.text(0.4, y, values, fontsize=7.5, **place)
         axis.text(0, y, f"{row.candidate.split('-')[1]}  {row['name'] or row.why}", **place, **look)
 
 
 def scatter(axis, clusters, pair, published=None, bins: int = 5) -> None:
-    """Points in their cluster's colour, K-means centres as X, modes as rings, published centres as stars."""
+    """Points in their cluster's colour, K-means centres as X, modes as rings, published centres as stars.
+    With these, each ring says how many points lie within its bandwidth.
+    """
     for k, centre in enumerate(clusters.centres):
-        colour = f"C{k}"  # the palette of the style file, over and over
+        colour = CLUSTER_COLOURS[k % len(CLUSTER_COLOURS)]
         points = clusters.points[clusters.labels == k]
         axis.plot(*points.T, ".", color=colour, ms=3, alpha=0.45, mew=0, zorder=1)
         axis.plot(*centre, "X", color=colour, mec="white", mew=0.8, ms=9, zorder=4)
     axis.plot(*clusters.modes.T, "o", mfc="none", mec=INK, mew=1.1, ms=13, zorder=3)
     if published is not None:
+        for mode, near in zip(clusters.modes, clusters.near_modes, strict=True):
+            beside = {"xytext": (8, 6), "textcoords": "offset points", "zorder": 6}
+            pale = {"facecolor": "white", "alpha": 0.7, "lw": 0, "pad": 1}
+            axis.annotate(f"{near}", mode, **beside, fontsize=8, color=INK, bbox=pale)
         axis.plot(*np.asarray(published).T, "*", color="#E8B500", mec=INK, mew=0.6, ms=11, zorder=5)
     axis.set(xlabel=pair[0], ylabel=pair[1])
     axis.locator_params(nbins=bins)
@@ -224,14 +238,15 @@ def mdn_fig3(sources) -> plt.Figure:
             published = len(source[f"published_{name}"])
             axis.set_title(f"{modes}, K = {len(found.centres)} (published {published})", fontweight="normal")
     style.letter(*axes.flat)
+    ring = "mean-shift mode, and how many neurons lie within its bandwidth"
     marks = {
-        "one neuron": {"marker": ".", "color": "C0", "ms": 6},
-        "K-means centre": {"marker": "X", "color": "C0", "ms": 9, "mec": "white"},
-        "mean-shift mode": {"marker": "o", "mfc": "none", "mec": INK, "ms": 11},
+        "one neuron": {"marker": ".", "color": CLUSTER_COLOURS[0], "ms": 6},
+        "K-means centre": {"marker": "X", "color": CLUSTER_COLOURS[0], "ms": 9, "mec": "white"},
+        ring: {"marker": "o", "mfc": "none", "mec": INK, "ms": 11},
         "published centre": {"marker": "*", "color": "#E8B500", "mec": INK, "ms": 11},
     }
     handles = [plt.Line2D([], [], ls="", label=name, **look) for name, look in marks.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -310,7 +325,7 @@ def candidates(selected, response) -> plt.Figure:
         axis.set_ylim(-0.95, 1.95)
     for axis in axes[-1]:
         axis.set_xlabel("time step")
-    words = ("current I = σ(sine)", "recovery U", "potential V, spikes above")
+    words = ("current I = σ(sine)", "recovery U", "potential V in its neuron's colour, spikes above")
     handles = [plt.Line2D([], [], color=c) for c in (TRACE_COLOURS["input"], TRACE_COLOURS["U"], INK)]
     figure.legend(handles, words, loc="outside lower center", ncols=3)
     return figure

@@ -33,6 +33,8 @@ VARIANT_COLOURS = {
     "LIF(16)": "#D55E00",
     "PLIF(2) average": "#CC79A7",
 }
+KIND_COLOURS = {"1st-order": NEURON_COLOURS["1st-order"], "spatial": "#E07B1A", "temporal": "#2F8FCB"}
+CLUSTER_COLOURS = ("#332288", "#44AA99", "#5A3D1E")  # no neuron has them
 TRACE_COLOURS = {  # Fig. 4 of MDN: V red, U green, input blue, attractor yellow
     "V": "#D1303C",
     "U": "#1B8A5A",

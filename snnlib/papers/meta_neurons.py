@@ -47,6 +47,12 @@ class Clusters:
     def sizes(self) -> np.ndarray:
         return np.bincount(self.labels, minlength=len(self.centres))
 
+    @property
+    def near_modes(self) -> np.ndarray:
+        """How many points lie within one bandwidth of each mode: a mode of a few is one of outliers."""
+        apart = np.linalg.norm(self.points[:, None] - self.modes[None], axis=-1)
+        return (apart <= self.bandwidth).sum(0)
+
 
 def collect(record: dict, epoch: int = 0) -> np.ndarray:
     """theta [neurons, 4] of both layers pooled, as a run with learned theta had them after ``epoch``.
@@ -151,8 +157,11 @@ def measure(candidates: pd.DataFrame, response: dict[str, np.ndarray], period: i
     )
 
 
-def select(candidates: pd.DataFrame, period: int = PERIOD, periods: int = PERIODS) -> pd.DataFrame:
+def select(
+    candidates: pd.DataFrame, period: int = PERIOD, periods: int = PERIODS, sigmoid: bool = True
+) -> pd.DataFrame:
     """Filter and name the candidates (MDN, Sec. 4.3 and 4.4); columns as ``measure``, and group, name, why.
+    The stimulus is that of ``respond``.
 
     1  Discard what is not sensitive, modulation below SENSITIVE: it fires regardless of its input (or never).
     2  Of each source task, put similar neurons together: average-linkage clustering of V under the stimulus
@@ -162,7 +171,7 @@ def select(candidates: pd.DataFrame, period: int = PERIOD, periods: int = PERIOD
     4  Name them: of the spatial ones the more active is 2-FS, the other 2-RS; of the temporal ones the more
        depressed is 2-SDS, the other 2-WDS. A lone survivor of a task gets the first of the two names.
     """
-    response = respond(candidates, period, periods)
+    response = respond(candidates, period, periods, sigmoid)
     table = measure(candidates.reset_index(drop=True), response, period).assign(group="", name="", why="")
     gap = distances(response["V"])
     sensitive = table.modulation >= SENSITIVE

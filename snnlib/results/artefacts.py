@@ -2,6 +2,7 @@
 
 import functools
 import json
+import textwrap
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -21,6 +22,7 @@ def save_figure(
     passport: the run records (or Passport objects) behind it.  sources: further sources, in words.
     """
     folder = paths.results(profile) / "figures"
+    name_data(fig, passport)
     with plt.rc_context({"svg.hashsalt": HASH_SALT, "svg.fonttype": "path"}):
         for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", {"Software": None})):
             write = functools.partial(fig.savefig, metadata=metadata, dpi=160, bbox_inches="tight")
@@ -29,6 +31,28 @@ def save_figure(
         folder / f"{stem}.json", _sidecar("figure", stem, profile, caption, notes, passport, sources, chapter)
     )
     return folder / f"{stem}.png"
+
+
+def name_data(fig: plt.Figure, passport) -> plt.Figure:
+    """The figure with a line below it that names the data, runs and seeds behind it; as it is where its own
+    words name each data set and its kind, or nothing but theory is behind it. ``passport`` as in save_figure.
+    """
+    words = " ".join(text.get_text() for text in fig.findobj(plt.Text))
+    words = " ".join(words.split())
+    behind = dict.fromkeys((p.dataset, p.source) for p in _passports(passport))
+    if all(name in words and kind in words for name, kind in behind):
+        return fig
+    line = "Data: " + "; ".join(f"{name} ({kind})" for name, kind in behind) + "."
+    if budget := _budget([entry for entry in _listed(passport) if isinstance(entry, dict)]):
+        runs, seeds = budget["runs"], len(budget["seeds"])
+        line += f" {runs} run{'s' * (runs != 1)}, {seeds} seed{'s' * (seeds != 1)}."
+    line = textwrap.fill(line, int(17 * fig.get_figwidth()))
+    fig.draw_without_rendering()  # lays it out; legends and axes stay there when a tight box makes room below
+    fig.set_layout_engine("none")
+    for legend in fig.legends:
+        legend.set_bbox_to_anchor((0, 0, 1, 1), fig.transFigure)
+    fig.text(0.01, -0.01, line, va="top", fontsize=7.5, color="#666666")
+    return fig
 
 
 def save_table(

@@ -136,6 +136,16 @@ def agreement(contrasts: pd.DataFrame) -> list[str]:
     return words
 
 
+def seeds(records: Iterable[dict], keys: Sequence[str], value: str = "accuracy_last") -> pd.DataFrame:
+    """One row per run: keys, seed, ``value`` as "ours", and dead (it never learned)."""
+    rows = [
+        (*setting, run["seed"], run[value], never_learned(run))
+        for setting, runs in group(records, keys, value).items()
+        for run in runs
+    ]
+    return pd.DataFrame(rows, columns=[*keys, "seed", "ours", "dead"])
+
+
 def never_learned(record: dict) -> bool:
     """Whether a run is dead: its output layer is silent at the end, so it answers every sample alike.
 
@@ -222,30 +232,36 @@ def network_size(network: str) -> str:
     return f"{channels} channels, FC {features}"
 
 
-def wide(table: pd.DataFrame, index: str, columns: str, value: str = "ours", sd: str = "sd") -> pd.DataFrame:
-    """A tidy table as the papers print it: ``index`` down, ``columns`` across, cells like "98.67 ± 0.05";
-    of our own values also how many runs never learned: "81.20 ± 0.40, 2 dead".
+def cells(table: pd.DataFrame, value: str = "ours", sd: str = "sd") -> list[str]:
+    """``value`` and its spread as "98.67 ± 0.05", "" for NaN; of our own values also how many runs never
+    learned: "81.20 ± 0.40, 2 dead".
     """
     dead = table.dead if value == "ours" and "dead" in table else [0] * len(table)
-    cells = [
+    return [
         ""
         if pd.isna(mean)
-        else f"{mean:.2f}" + f" ± {spread:.2f}" * pd.notna(spread) + f", {lost} dead" * (lost > 0)
+        else f"{mean:.2f}" + f" ± {spread:.2f}" * pd.notna(spread) + f", {lost:.0f} dead" * (lost > 0)
         for mean, spread, lost in zip(table[value], table[sd], dead, strict=True)
     ]
+
+
+def wide(table: pd.DataFrame, index: str, columns: str, value: str = "ours", sd: str = "sd") -> pd.DataFrame:
+    """A tidy table as the papers print it: ``index`` down, ``columns`` across, ``cells`` inside."""
     rows, heads = (list(dict.fromkeys(table[name])) for name in (index, columns))
-    square = table.assign(cell=cells).pivot(index=index, columns=columns, values="cell")
+    square = table.assign(cell=cells(table, value, sd)).pivot(index=index, columns=columns, values="cell")
     return square.loc[rows, heads].fillna("")
 
 
 def shown(table: pd.DataFrame, decimals: int = 2) -> pd.DataFrame:
-    """For display: numbers as text with ``decimals`` places (p with three), NaN as blank."""
+    """For display: numbers as text with ``decimals`` places (p with three, and never 0), NaN as blank."""
 
-    def text(number: float, places: int) -> str:
-        return "" if pd.isna(number) else f"{number:.{places}f}"
+    def text(number: float, name: str) -> str:
+        if name == "p" and number < 0.0005:
+            return "<0.001"
+        return "" if pd.isna(number) else f"{number:.{3 if name == 'p' else decimals}f}"
 
-    floats = {name: 3 if name == "p" else decimals for name in table.select_dtypes("float").columns}
-    return table.assign(**{name: [text(x, places) for x in table[name]] for name, places in floats.items()})
+    floats = table.select_dtypes("float").columns
+    return table.assign(**{name: [text(x, name) for x in table[name]] for name in floats})
 
 
 def page(table: pd.DataFrame, keys: Sequence[str], more: Sequence[str] = (), decimals: int = 2) -> Styler:

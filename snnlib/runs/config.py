@@ -1,11 +1,13 @@
 """A run is a value: everything that changes its result. Its hash names its record."""
 
+import functools
 import hashlib
 import json
 from dataclasses import asdict, dataclass
 
 from snnlib import datasets
 from snnlib.neurons import PRESETS
+from snnlib.papers import published
 
 CODE = 2
 """Raise it when a change to neurons, networks or training changes numbers: it is part of every run."""
@@ -90,9 +92,19 @@ class Run:
         """What the run is in words, but for its seed."""
         parts = [self.task, self.neuron, f"tau {self.tau:g}" if self.tau else "", self.pooling]
         parts += [f"{name}={value}" for name, value in self.task_options]
+        usual = _eta_w().get(self.task) if self.paper == "mdn" else None
+        parts.append(
+            f"learning rate {self.learning_rate:g}" if usual not in (None, self.learning_rate) else ""
+        )
         parts.append(f"{100 * self.validation:g} % held out" if self.validation else "")
         parts += beyond(self.config)
         return " ".join(filter(None, parts))
+
+
+@functools.cache
+def _eta_w() -> dict[str, float]:
+    """Learning rate of each MDN task (Table 1)."""
+    return published.table("mdn_table1").set_index("task").eta_w.to_dict()
 
 
 def beyond(config: dict) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
@@ -220,6 +221,16 @@ def output(text):
     return [new_output("stream", text=text)]
 
 
+def table(columns):
+    html = pd.DataFrame([[0] * len(columns)], columns=columns, index=["fashion_mnist"]).to_html()
+    return [new_output("display_data", data={"text/html": html})]
+
+
+def test_a_narrow_table_with_heads_in_words_is_no_fault():
+    made = broken(lambda n: n.cells[-1].update(outputs=table(["theta_a", "2-FS", *"abcdef"])))
+    assert publishing.faults(made, 1000) == []
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
@@ -236,6 +247,8 @@ def output(text):
         (lambda n: n.cells.append(new_code_cell("2")), "no markdown cell before it"),
         (lambda n: n.cells[-1].metadata.update(tags=["injected-parameters"]), "injected by papermill"),
         (lambda n: n.metadata.update(papermill={}), "metadata tells of a run"),
+        (lambda n: n.cells[-1].update(outputs=table(range(9))), "a table of 9 columns; 8 are the most"),
+        (lambda n: n.cells[-1].update(outputs=table(["n", "train_samples"])), "train_samples, as a table's"),
     ],
 )
 def test_check_finds_each_fault(change, fault):

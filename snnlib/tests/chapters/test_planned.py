@@ -28,6 +28,20 @@ def test_chapter_02_and_03_share_the_convergence_runs():
     }
 
 
+def test_chapter_03_slows_down_the_neurons_that_die_on_spoken_digits():
+    slow = [run for run in runs("03", tasks=["tidigits", "mnist"], seeds=2) if run.learning_rate == 1e-3]
+    slow = [run for run in slow if run.task == "tidigits"]  # Table 1 has 1e-2 there
+    assert {(run.neuron, run.task_options) for run in slow} == {
+        ("1st-order", ()),
+        ("1st-order", (("form", "spectrogram"),)),
+        ("2-FS", (("form", "spectrogram"),)),
+    }
+    assert {run.seed for run in slow if not run.task_options} == {0, 1}
+    assert all(run.setting.endswith("learning rate 0.001") for run in slow)
+    usual = runs("03", tasks=["tidigits", "mnist"], seeds=2, slower_runs=False)
+    assert not set(slow) & set(usual) and not any("learning rate" in run.setting for run in usual)
+
+
 def test_chapter_03_trains_some_tasks_once_more_for_longer():
     given = SMALL | {"tasks": ["fashion_mnist", "nettalk"], "long_tasks": ["nettalk", "timit"]}
     usual, longer = (set(runs("03", **given, long_epochs=n)) for n in (0, 3))

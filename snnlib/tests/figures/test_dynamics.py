@@ -6,17 +6,10 @@ matplotlib.use("agg")
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 
 from snnlib.figures import dynamics, phase, style
 from snnlib.neurons import LIF, FirstOrder, SecondOrder
 from snnlib.papers import theory
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def test_fig4_draws_six_neurons_and_lifts_a_missing_attractor():
@@ -74,13 +67,18 @@ def test_encoders_and_phase_portraits_have_all_panels():
     run = {"V": p, "U": p, "S": p > 0.5}
     portrait = {
         "theta_b": 0.2, "constant": run | {"current": 0.6}, "sine": run | {"current": np.array([-1.0, 1.0])},
-        "orbit_current": current, "orbit_v": np.zeros((3, 5)), "equilibria": np.zeros((5, 2)),
-        "stable": current < 0,
+        "start": (0.0, 2.5), "orbit_current": current, "orbit_v": np.zeros((3, 5)),
+        "equilibria": np.zeros((5, 2)), "stable": current < 0,
     }  # fmt: skip
     axes = phase.phase_portraits({"2-FS": portrait, "2-SDS": portrait}).axes
     assert len(axes) == 6 and axes[3].texts[0].get_text() == "2-SDS"
     (fired,) = (line for line in axes[0].lines if line.get_label() == "spike")
     np.testing.assert_array_equal(fired.get_xdata(), p[p > 0.5])
+    for axis in axes[:2]:  # the start is before the first step, and no path leaves the axes
+        (start,) = (line for line in axis.lines if line.get_label().startswith("start"))
+        assert start.get_xydata().tolist() == [[0, 2.5]]
+        (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
+        assert left < 0 and right > 1 and low < p[0] and high > 2.5
     stable = next(line for line in axes[2].lines if line.get_label() == "stable V*").get_ydata()
     np.testing.assert_array_equal(np.isnan(stable), current >= 0)
 

@@ -1,5 +1,7 @@
 """Figures of chapter 02: what they draw of networks, clusters, candidates and curves."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
@@ -9,12 +11,6 @@ from snnlib.figures.style import NEURON_COLOURS
 from snnlib.neurons import PRESETS
 from snnlib.papers import meta_neurons
 from snnlib.papers.meta_neurons import Clusters
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture
@@ -41,6 +37,7 @@ def test_scatter_shows_points_centres_modes_and_published_centres(clusters):
     assert sorted(points_of(axis, ".")) == sorted(map(tuple, clusters.points))
     assert points_of(axis, "X") == [(0.3, 0.3), (5.5, 5)]
     assert points_of(axis, "o") == [(1, 1)] and points_of(axis, "*") == [(2, 2)]
+    assert [text.get_text() for text in axis.texts] == ["2"]  # (0, 1) and (1, 0) are within a bandwidth of 1
     first, second = (line for line in axis.lines if line.get_marker() == ".")
     assert first.get_color() != second.get_color() and len(first.get_xdata()) == 3
 
@@ -48,7 +45,12 @@ def test_scatter_shows_points_centres_modes_and_published_centres(clusters):
 def test_fig1_shows_the_spikes_of_every_layer_and_marks_the_label():
     hidden, outputs = np.zeros((4, 3)), np.zeros((4, 2))
     hidden[2, 1] = outputs[1, 0] = outputs[3, 0] = 1
-    trace = {"V": np.array([0.1, 0.6, 0.2, 0.7]), "U": np.zeros(4), "spikes": np.array([0, 1, 0, 1])}
+    trace = {
+        "V": np.array([0.1, 0.6, 0.2, 0.7]),
+        "U": np.zeros(4),
+        "spikes": np.array([0, 1, 0, 1]),
+        "reset": -0.2,
+    }
     figure = generation.mdn_fig1(np.eye(8), np.ones((4, 64)), hidden, outputs, trace, 0)
     sample, into, middle, out, wiring, inside, rates = figure.axes
     np.testing.assert_array_equal(sample.images[0].get_array(), np.eye(8))
@@ -59,6 +61,8 @@ def test_fig1_shows_the_spikes_of_every_layer_and_marks_the_label():
     assert len(wires) == 6 * 7 + 7 * 4 and "3 hidden, spiking" in [text.get_text() for text in wiring.texts]
     fired = next(line for line in inside.lines if line.get_label() == "spike")
     assert list(fired.get_xdata()) == [1, 3]
+    back = next(line for line in inside.lines if "reset" in line.get_label())
+    assert list(back.get_ydata()) == [-0.2, -0.2]  # a spike is followed by the fall that the text speaks of
     assert [bar.get_height() for bar in rates.patches] == [0.5, 0]
     assert [text.get_text() for text in rates.texts] == ["label", ""]
 
@@ -66,12 +70,15 @@ def test_fig1_shows_the_spikes_of_every_layer_and_marks_the_label():
 def test_fig2_says_of_every_candidate_what_it_became(clusters, judged):
     source = {
         "title": "MNIST", "theta": np.arange(12.0).reshape(3, 4), "epochs": np.arange(3), "snapshot": 1,
-        "ab": clusters, "cd": clusters, "selected": judged, "V": np.zeros((len(judged), 10)),
+        "ab": clusters, "cd": clusters, "selected": judged,
+        "V": np.tile(np.linspace(-3, 3, 10), (len(judged), 1)),
     }  # fmt: skip
     drift, _, _, responses, survivors = generation.mdn_fig2({"mnist": source}).subfigs[0].axes
     median = next(line for line in drift.lines if line.get_label() == "median")
     np.testing.assert_allclose(median.get_ydata(), np.median(source["theta"], axis=1))
-    assert len(responses.lines) == len(judged)
+    rows = [line.get_ydata() for line in responses.lines]
+    assert len(rows) == len(judged)
+    assert all(below.max() < above.min() for above, below in pairwise(rows))  # traces do not touch
     said = "\n".join(text.get_text() for text in survivors.texts)
     for row in judged.itertuples():
         assert f"{row.candidate.split('-')[1]}  {row.name or row.why}" in said

@@ -1,21 +1,13 @@
 """The parts of the PLIF figures that compute something, and that every figure can be drawn from records."""
 
 import numpy as np
-import pytest
 import torch
-from matplotlib import pyplot as plt
 from matplotlib.collections import PathCollection
 
 from snnlib import datasets, networks
 from snnlib.figures import plif_encoder, plif_network, plif_training, pooling
 from snnlib.papers import published
 from snnlib.results.tables import W_OVER_TAU_QUANTILES
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 def test_structure_of_table_s1_is_table_1():

@@ -31,6 +31,12 @@ def test_clusters_find_known_centres_most_populated_first():
     np.testing.assert_allclose(found.points[found.labels == 2].mean(0), found.centres[2], atol=1e-9)
 
 
+def test_a_mode_of_outliers_has_few_points_near_it():
+    points = np.vstack([cloud((0.0, 0.0), sizes=[200]), [[5.0, 5.0]]])
+    found = meta_neurons.Clusters(points, np.zeros(201, int), points[:1], np.array([[0.0, 0.0], [5, 5]]), 0.5)
+    assert found.near_modes.tolist() == [200, 1]
+
+
 def test_k_set_by_hand_leaves_what_mean_shift_found_visible():
     found = meta_neurons.cluster(cloud((0.02, 0.2)), k=3)
     assert (len(found.modes), len(found.centres)) == (1, 3)
@@ -81,6 +87,11 @@ def test_filter_keeps_table_2_of_the_published_candidates():
     assert selected.why["spatial-3"] == "fires regardless of the input"
     assert selected.modulation["spatial-3"] < 0.1 and selected.modulation.drop("spatial-3").min() > 0.6
     assert selected.why["temporal-5"] == "like temporal-3" and selected.why["temporal-2"] == "like temporal-1"
+
+
+def test_under_the_bare_sine_the_discarded_neuron_is_sensitive():
+    bare = meta_neurons.select(CANDIDATES, sigmoid=False).set_index("candidate")
+    assert bare.modulation["spatial-3"] == 1 and bare.why["spatial-3"] == "kept"
 
 
 def test_filter_does_not_depend_on_the_order_of_candidates():

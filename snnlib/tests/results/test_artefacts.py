@@ -58,6 +58,21 @@ def test_figure_leaves_png_svg_and_sidecar(results_in):
     assert (budget["runs"], budget["seeds"], budget["epochs"], budget["seconds"]) == (2, [0, 1], [3, 3], 5.0)
 
 
+def test_an_image_names_its_data_once_and_theory_has_none():
+    def words(made):
+        return [text.get_text().replace("\n", " ") for text in made.texts]
+
+    said = "Data: MNIST (official); MNIST (part). 2 runs, 2 seeds."
+    runs = [record(0), record(1, "part"), record(0)]
+    assert words(artefacts.name_data(figure(), runs)) == [said]
+    assert words(artefacts.name_data(artefacts.name_data(figure(), runs), runs)) == [said]
+    assert words(artefacts.name_data(figure(), ())) == []
+    titled = figure()
+    titled.axes[0].set_title("MNIST\n(official)")
+    assert words(artefacts.name_data(titled, [record(0)])) == []
+    assert len(words(artefacts.name_data(titled, runs))) == 1  # the title does not speak of the part
+
+
 def test_same_figure_same_bytes(results_in):
     first = artefacts.save_figure(figure(), "mdn_fig6", "smoke", caption="A line.")
     before = [first.with_suffix(suffix).read_bytes() for suffix in (".png", ".svg")]

@@ -228,6 +228,12 @@ tasks_of = st.dictionaries(
 )
 
 
+def test_a_shown_p_is_never_zero():
+    table = pd.DataFrame({"p": [1e-5, 0.0204, math.nan], "ours": [-2.0, 1e-5, 0.5]})
+    assert tables.shown(table).p.tolist() == ["<0.001", "0.020", ""]
+    assert tables.shown(table, 3).ours.tolist() == ["-2.000", "0.000", "0.500"]
+
+
 def test_runs_that_never_learned_stay_out_of_means_and_are_counted():
     """A silent output layer answers at chance; its number in a mean would describe no network."""
     dead = {"spike_rates": [0.6, 0.0]}
@@ -237,6 +243,9 @@ def test_runs_that_never_learned_stay_out_of_means_and_are_counted():
     assert (row.ours, row.sd, row.n, row.dead) == (91.0, 1.0, 3, 2)
     wide = tables.wide(tables.compare(runs, ["task", "neuron"]), "task", "neuron")
     assert wide.loc["mnist", "2-FS"] == "91.00 ± 1.00, 2 dead"
+    each = tables.seeds(runs, ["task", "neuron"])
+    assert each.ours.tolist() == [90, 91, 92, 10, 10] and each.seed.tolist() == [0, 1, 2, 3, 4]
+    assert each.dead.tolist() == [False] * 3 + [True] * 2
     lost = tables.compare(runs[3:], ["task", "neuron"]).iloc[0]
     assert (lost.ours, lost.n, lost.dead) == (10.0, 2, 2)
     others = [record(neuron="2-RS", seed=seed, accuracy=89.0, spike_rates=[0.6, 0.1]) for seed in range(5)]
