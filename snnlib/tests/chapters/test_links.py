@@ -27,9 +27,8 @@ def words(page):
     cells = load(page).cells
     shown = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
     texts = [cell.source for cell in cells if cell.cell_type == "markdown"]
-    return "\n".join(
-        texts + [data.get(kind, "") for data in shown for kind in ("text/html", "text/markdown")]
-    )
+    texts += [data.get(kind, "") for data in shown for kind in ("text/html", "text/markdown")]
+    return re.sub(r'srcdoc="[^"]*"', "", "\n".join(texts))  # a frame is a page of its own
 
 
 def anchors(page):
