@@ -3,9 +3,35 @@
 import json
 import math
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+
+def private_folder() -> Path:
+    """The user's own folder for caches, made with mode 0700: ``snnlib`` below XDG_CACHE_HOME (or ~/.cache)
+    or, where that cannot be written, a folder named after the user in the temporary folder.
+
+    OSError: what lies there belongs to someone else, is a link, or others may write to it. Code and data are
+    read from this folder, so whoever can fill it could make them mean something else.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else None
+    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    for folder in (home / "snnlib", Path(tempfile.gettempdir()) / f"snnlib-cache-{user}"):
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as problem:
+            unwritable = problem
+            continue
+        found = folder.lstat()
+        if stat.S_ISDIR(found.st_mode) and user in (None, found.st_uid) and not found.st_mode & 0o022:
+            return folder
+        raise PermissionError(
+            f"{folder} is not yours alone (owner, mode or a link): remove it, or set XDG_CACHE_HOME"
+        )
+    raise unwritable
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
