@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnlib.kernels import pooling
+from snnlib.kernels import ops, pooling
 from snnlib.synapses import Spikes
 
 
@@ -33,14 +33,14 @@ class TimeBatched(nn.Sequential):
     Batch normalisation inside therefore takes its statistics over all T x B maps together (the usual
     multi-step form; the PLIF authors' loop normalises each time step by itself). A still
     (``encoding.direct``: time stride 0) is computed once and its result repeated, as it would be the same T
-    times (PLIF, Sec. 3.5).
+    times (PLIF, Sec. 3.5), unless someone asks for its derivatives, of which each step has its own.
     """
 
     def forward(self, x_seq: Tensor | Spikes) -> Tensor:
         steps, batch = x_seq.shape[:2]
         if isinstance(x_seq, Spikes):
             return super().forward(x_seq).unflatten(0, (steps, batch))
-        if steps > 1 and x_seq.stride(0) == 0:
+        if steps > 1 and x_seq.stride(0) == 0 and not x_seq.requires_grad and not ops.transforming():
             return _Repeat.apply(super().forward(x_seq[0]), steps)
         return super().forward(x_seq.flatten(0, 1)).unflatten(0, (steps, batch))
 

@@ -6,11 +6,14 @@ what the neuron went through: ``trace["V"]``, the membrane potential as it is co
 (before a reset), and ``trace["U"]`` for the 2nd-order neurons. tau is in time steps, potentials are
 dimensionless (both papers say so); Izhikevich alone is in mV and ms. Every call raises ValueError for an
 input that is not floating point with time and batch axes, or that does not fit per-neuron parameters.
+Settings are given by name: a number by position would be read as tau where a layer's size was meant.
 
 A compiled kernel for the tensor's device does the work (``snnlib.kernels``); what it computes is defined in
-plain PyTorch in ``kernels/reference.py``, which also serves traces. Potentials saturate at +-1e18, where
-their gradient ends: no finite input leads to NaN, and a neuron that diverges (theta_a < 0 over hundreds of
-steps) keeps a defined state. Within the papers' 20 to 30 steps nothing comes near that bound.
+plain PyTorch in ``kernels/reference.py``, which also serves traces, forward-mode derivatives and
+``torch.func``. Potentials are float64 for a float64 current, else float32, in traces too: half precision
+enters and leaves at the edges. They saturate at +-1e18, where their gradient ends: no finite input leads to
+NaN, and a neuron that diverges (theta_a < 0 over hundreds of steps) keeps a defined state. Within the papers'
+20 to 30 steps nothing comes near that bound.
 """
 
 import math
@@ -41,18 +44,16 @@ class Neuron(nn.Module):
         self, kind: str, current_seq: Tensor, parameters: tuple, initial: tuple, constants: tuple, trace: bool
     ):
         self._check(current_seq)
-        if ops.has_kernel(current_seq) and not trace:
-            return ops.run(kind, current_seq, parameters, initial, constants)
-        like = {"dtype": current_seq.dtype, "device": current_seq.device}
-        parameters = [torch.as_tensor(value, **like) for value in parameters]
-        initial = [torch.as_tensor(value, **like) for value in initial]
         if not trace:
-            return reference.run(kind, current_seq, parameters, initial, constants)
-        spikes, traces = reference.run(kind, current_seq, parameters, initial, constants, trace=True)
+            return ops.run(kind, current_seq, parameters, initial, constants)
+        spikes, traces = ops.run(kind, current_seq, parameters, initial, constants, trace=True)
         return spikes, dict(zip(self.traced, traces, strict=True))
 
     def _check(self, current_seq: Tensor) -> None:
         name = type(self).__name__
+        if not isinstance(current_seq, Tensor) or current_seq.layout != torch.strided:
+            kind = getattr(current_seq, "layout", type(current_seq).__name__)
+            raise ValueError(f"{name} needs a dense tensor as its input current, got {kind}.")
         if not current_seq.is_floating_point():
             raise ValueError(
                 f"{name} needs a floating-point input current, got {current_seq.dtype}; call .float() first."
@@ -61,12 +62,6 @@ class Neuron(nn.Module):
             raise ValueError(
                 f"{name} needs an input [T, B, *] with at least one time step, got "
                 f"{tuple(current_seq.shape)}."
-            )
-        sizes = {p.shape[-1] for p in self.parameters() if p.dim()} - {1}
-        if sizes and current_seq.shape[-1] not in sizes:
-            raise ValueError(
-                f"{name} holds parameters for {sizes.pop()} neurons, but the last axis of its input has "
-                f"{current_seq.shape[-1]}; make the layer and the neuron the same size."
             )
 
 
@@ -82,7 +77,7 @@ class FirstOrder(Neuron):
     sigmoid.
     """
 
-    def __init__(self, decay: float = 0.2, threshold: float = 0.5, half_width: float = 0.5):
+    def __init__(self, *, decay: float = 0.2, threshold: float = 0.5, half_width: float = 0.5):
         super().__init__()
         self.decay, self.threshold, self.half_width = decay, threshold, half_width
 
@@ -106,18 +101,15 @@ class SecondOrder(Neuron):
     The reset is not detached: S carries the window surrogate (Eq. 6) into V, U and theta. Starts from V = 0,
     U = initial_u, S = 0. The current I is what comes after the sigmoid.
 
-    theta_a .. theta_d: the four dynamic parameters; ``neurons``: how many neurons get a set of their own
-    (None: one set for the layer); ``learnable``: whether they receive gradients.
+    theta: theta_a, theta_b, theta_c, theta_d, all four or none; ``neurons``: how many neurons get a set of
+    their own (None: one set for the layer); ``learnable``: whether they receive gradients.
     """
 
     traced = ("V", "U")
 
     def __init__(
         self,
-        theta_a: float = 0.02,
-        theta_b: float = 0.2,
-        theta_c: float = 0.0,
-        theta_d: float = 0.08,
+        *theta: float,
         neurons: int | None = None,
         learnable: bool = False,
         threshold: float = 0.5,
@@ -125,10 +117,15 @@ class SecondOrder(Neuron):
         initial_u: float = 0.08,
     ):
         super().__init__()
+        if len(theta) not in (0, 4):
+            raise ValueError(
+                f"SecondOrder takes theta_a, theta_b, theta_c and theta_d, got {len(theta)} of the four; the "
+                "size of a layer is neurons=size."
+            )
         shape = () if neurons is None else (neurons,)
-        for name, value in zip("abcd", (theta_a, theta_b, theta_c, theta_d), strict=True):
-            theta = nn.Parameter(torch.full(shape, float(value)), requires_grad=learnable)
-            self.register_parameter(f"theta_{name}", theta)
+        for name, value in zip("abcd", theta or (0.02, 0.2, 0.0, 0.08), strict=True):
+            start = torch.full(shape, reference.number(f"theta_{name}", value))
+            self.register_parameter(f"theta_{name}", nn.Parameter(start, requires_grad=learnable))
         self.threshold, self.half_width, self.initial_u = threshold, half_width, initial_u
 
     @property
@@ -156,7 +153,7 @@ class LIF(Neuron):
     hides. tau in time steps, tau > 1.
     """
 
-    def __init__(self, tau: float = 2.0, threshold: float = 1.0, v_reset: float = 0.0):
+    def __init__(self, *, tau: float = 2.0, threshold: float = 1.0, v_reset: float = 0.0):
         super().__init__()
         self.tau, self.threshold, self.v_reset = _checked_tau(tau), threshold, v_reset
 
@@ -177,7 +174,7 @@ class PLIF(Neuron):
     optimiser does; ``a`` starts at -ln(tau - 1) for the given initial tau.
     """
 
-    def __init__(self, tau: float = 2.0, threshold: float = 1.0, v_reset: float = 0.0):
+    def __init__(self, *, tau: float = 2.0, threshold: float = 1.0, v_reset: float = 0.0):
         super().__init__()
         self.a = nn.Parameter(torch.tensor(-math.log(_checked_tau(tau) - 1)))
         self.threshold, self.v_reset = threshold, v_reset
@@ -204,13 +201,15 @@ class Izhikevich(Neuron):
     fire     S = 1 where V > threshold
     reset    V = c, U = U + d, in the same step, not detached; surrogate: window
 
-    Starts at rest, V = c and U = b c. Defaults are his regular-spiking neuron; dt in ms, at most 1.
+    Starts at rest, V = c and U = b c, a start that gets no gradient. Defaults are his regular-spiking neuron;
+    dt in ms, at most 1.
     """
 
     traced = ("V", "U")
 
     def __init__(
         self,
+        *,
         a: float = 0.02,
         b: float = 0.2,
         c: float = -65.0,
@@ -220,7 +219,7 @@ class Izhikevich(Neuron):
         half_width: float = 30.0,
     ):
         super().__init__()
-        if not 0 < dt <= 1:
+        if not 0 < reference.number("dt", dt) <= 1:
             raise ValueError(
                 f"Izhikevich needs a step dt between 0 and 1 ms, got {dt}; larger Euler steps diverge."
             )
@@ -238,6 +237,4 @@ class Izhikevich(Neuron):
 
 
 def _checked_tau(tau: float) -> float:
-    if not tau > 1:
-        raise ValueError(f"tau must be greater than 1 time step, got {tau}; Eq. 5 is only valid there.")
-    return float(tau)
+    return reference.number("tau", tau, 1.0, "greater than 1 time step, where Eq. 5 is valid")

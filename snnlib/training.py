@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnlib import files
-from snnlib.networks import neuron_layers, recorded_spikes
+from snnlib.networks import neuron_layers, not_finite, recorded_spikes
 from snnlib.neurons import SecondOrder
 from snnlib.synapses import Spikes
 
@@ -88,7 +88,8 @@ def fit(
     Each epoch draws its own random streams from (seed, epoch): with a ``checkpoint`` path, which is written
     after every epoch, a run that was cut off goes on with the numbers that it would have had.
 
-    Raises ValueError for samples and targets of different numbers, and for a split of several labels.
+    Raises ValueError for samples and targets of different numbers, for a split of several labels and for
+    weights that are no longer finite.
     """
     (x, y), device = train, device_of(network)
     for name, (samples, targets) in (("training", train), ("test", test)):
@@ -144,6 +145,11 @@ def each_epoch(
     """
 
     def report(epoch: int, losses: Sequence, began: float) -> list[dict]:
+        if broken := not_finite(parts["network"]):
+            raise ValueError(
+                f"Weights are not finite after epoch {epoch} ({broken}): its neurons would be silent and the "
+                "loss look harmless. Lower the learning rate, or look for NaN in the data."
+            )
         results = tested()
         seconds = (time.perf_counter() - began) / len(networks)
         return [

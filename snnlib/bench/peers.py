@@ -26,8 +26,8 @@ LOOP = "PyTorch loop"
 
 TAU = 2.0
 KINDS: dict[str, Callable[[], nn.Module]] = {
-    "LIF": lambda: neurons.LIF(TAU),
-    "PLIF": lambda: neurons.PLIF(TAU),
+    "LIF": lambda: neurons.LIF(tau=TAU),
+    "PLIF": lambda: neurons.PLIF(tau=TAU),
     "1st order": neurons.FirstOrder,
     "2nd order": lambda: neurons.SecondOrder(*neurons.PRESETS["2-FS"]),
 }

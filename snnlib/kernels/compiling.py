@@ -1,25 +1,58 @@
-"""Where numba keeps the machine code of the kernels: in a folder named after their sources.
+"""How numba compiles the kernels, and where it keeps the machine code: in a folder named after their sources.
 
 Numba by itself only notices a change of the file that holds a kernel, not of the files that the kernel uses.
 """
 
-import contextlib
+import functools
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numba
+from numba.core.caching import FunctionCache
+
+from snnlib import files
+
+OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 _HERE = Path(__file__).parent
 
 
-@contextlib.contextmanager
-def cached() -> Iterator[None]:
-    """Within the block, ``numba.njit(cache=True)`` stores compiled code under the digest of this folder's
-    sources: in NUMBA_CACHE_DIR if that is set, beside them, or, where that cannot be written, among the
-    user's temporary files.
+def kernel(function: Callable) -> Callable:
+    """``function`` compiled at its first call, or read from the cache: the folder of NUMBA_CACHE_DIR if that
+    is set, one beside the sources, or, where that cannot be written, the user's ``files.private_folder``.
     """
+    compiled = numba.njit(**OPTIONS)(function)
+    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _folder()
+    try:
+        compiled._cache = _Cache(function)  # what numba's own cache=True does, but for the class
+    finally:
+        numba.config.CACHE_DIR = before
+    return compiled
+
+
+class _Cache(FunctionCache):
+    """A file that was cut off, or a disk without room for one, costs a compilation and nothing else."""
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # unpickling raises whatever broken bytes lead to
+            return None
+
+    def save_overload(self, sig, data):
+        try:
+            super().save_overload(sig, data)
+        except OSError:
+            return
+        except Exception:  # the index is broken, into which the new entry goes
+            self.flush()
+            super().save_overload(sig, data)
+
+
+@functools.cache
+def _folder() -> str:
     sources = b"".join(path.read_bytes() for path in sorted(_HERE.glob("*.py")))
     name = "numba-" + hashlib.sha256(sources).hexdigest()[:12]
     folder = Path(numba.config.CACHE_DIR or _HERE / "__pycache__") / name
@@ -27,9 +60,5 @@ def cached() -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError:
-        folder = Path(tempfile.gettempdir()) / f"snnlib-{name}"
-    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
-    try:
-        yield
-    finally:
-        numba.config.CACHE_DIR = before
+        folder = files.private_folder() / name
+    return str(folder)

@@ -19,8 +19,7 @@ from snnlib.kernels import compiling, reference, steps
 LANES = 1024
 """Neurons of a block; their states over T = 20 steps stay within the second-level cache."""
 
-_options = {"nogil": True, "error_model": "numpy"}
-_inline = numba.njit(**_options)
+_inline = numba.njit(**compiling.OPTIONS)
 for _name in ("select", "saturate", "pass_inside", "window", "arctan"):
     numba.extending.register_jitable(getattr(steps, _name))
 
@@ -28,6 +27,8 @@ for _name in ("select", "saturate", "pass_inside", "window", "arctan"):
 def blocks(members: int, lanes: int, width: int) -> int:
     """Into how many blocks ``members * lanes`` neurons fall; none reaches across a row of parameters."""
     row = lanes if width == 1 else width
+    if lanes % max(row, 1):
+        raise ValueError(f"Parameters of {width} neurons do not fit {lanes} lanes.")
     return members * (lanes // max(row, 1)) * -(-row // LANES)
 
 
@@ -134,9 +135,8 @@ def _kernel(function, kind):
     name = f"{function.__name__}_{kind}"
     named = types.FunctionType(function.__code__, globals() | own, name)
     named.__qualname__ = name
-    return numba.njit(**_options, cache=True)(named)
+    return compiling.kernel(named)
 
 
-with compiling.cached():
-    FORWARD = {kind: _kernel(_forward, kind) for kind in reference.STEPS}
-    BACKWARD = {kind: _kernel(_backward, kind) for kind in reference.STEPS}
+FORWARD = {kind: _kernel(_forward, kind) for kind in reference.STEPS}
+BACKWARD = {kind: _kernel(_backward, kind) for kind in reference.STEPS}

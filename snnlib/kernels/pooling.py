@@ -9,8 +9,13 @@ from snnlib.kernels import ops, threads
 
 def max_pool(x: Tensor, size: int, stride: int) -> Tensor:
     """Largest value of each window of maps ``[N, C, H, W]``; the same numbers and gradients as
-    ``torch.nn.functional.max_pool2d``.
+    ``torch.nn.functional.max_pool2d``. Raises ValueError for maps that hold no window.
     """
+    if min(size, stride) < 1 or x.dim() < 3 or min(x.shape[-2:]) < size or not x.is_floating_point():
+        raise ValueError(
+            f"Max-pooling by {size}, {stride} apart, needs floating-point maps [*, H, W] with room for one "
+            f"window, got {x.dtype} {list(x.shape)}."
+        )
     if x.device.type == "cpu" and ops.has_kernel(x) and size == stride <= min(x.shape[-2:]):
         return torch.ops.snnlib.max_pool(x, size)
     return functional.max_pool2d(x, size, stride)
@@ -57,3 +62,4 @@ def _backward(ctx, grad):
 
 
 _max_pool.register_autograd(_backward, setup_context=_setup)
+ops.first_derivative_only(_max_pool_backward, "use torch.nn.MaxPool2d")

@@ -20,7 +20,7 @@ def share(kernel: Callable, arguments: Sequence, count: int, size: int) -> None:
 
     Threads take the next part when they are done with one: a thread that wakes up late finds less to do.
     """
-    arrays = [a.detach().numpy() if isinstance(a, torch.Tensor) else a for a in arguments]
+    arrays = [a.numpy(force=True) if isinstance(a, torch.Tensor) else a for a in arguments]
     threads = min(torch.get_num_threads(), count) if size >= WORTH_A_THREAD else 1
     if threads <= 1:
         kernel(*arrays, 0, count)

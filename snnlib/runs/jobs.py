@@ -128,7 +128,7 @@ def neuron_factory(r: Run) -> networks.NeuronFactory:
     if r.theta:
         return lambda size: neurons.SecondOrder(*r.theta)
     if r.neuron in ("LIF", "PLIF"):
-        return lambda size: getattr(neurons, r.neuron)(r.tau)
+        return lambda size: getattr(neurons, r.neuron)(tau=r.tau)
     raise ValueError(
         f"Unknown neuron {r.neuron!r} without theta; use '1st-order', 'learned', 'LIF', 'PLIF' or give theta."
     )

@@ -31,9 +31,9 @@ BY_HAND = [
       "U":
       [0.08072, 0.080959, 0.147401, 0.147715, 0.148687, 0.215738, 0.216596, 0.218049, 0.285725, 0.35401]},
      [0, 1, 0, 0, 1, 0, 0, 1, 1, 0]),
-    (LIF(2.0), INPUT,
+    (LIF(tau=2.0), INPUT,
      {"V": [0.25, 0.875, 1.4375, 0.0, 0.5, 1.25, 0.25, 1.625, 0.5, 0.85]}, [0, 0, 1, 0, 0, 1, 0, 1, 0, 0]),
-    (PLIF(4.0), INPUT,
+    (PLIF(tau=4.0), INPUT,
      {"V": [0.125, 0.46875, 0.851562, 0.638672, 0.729004, 1.046753, 0.125, 0.84375, 0.882812, 0.962109]},
      [0, 0, 0, 0, 0, 1, 0, 0, 0, 0]),
     (Izhikevich(), [10.0] * 7 + [20.0, 20.0, 40.0],
@@ -60,8 +60,8 @@ def test_thresholds_strict_and_not():
     at_threshold = torch.tensor([[0.5]])
     assert FirstOrder()(at_threshold).item() == 0
     assert FirstOrder()(at_threshold + 1e-6).item() == 1
-    assert LIF(2.0)(torch.tensor([[2.0]])).item() == 1
-    assert LIF(2.0)(torch.tensor([[2.0 - 1e-6]])).item() == 0
+    assert LIF(tau=2.0)(torch.tensor([[2.0]])).item() == 1
+    assert LIF(tau=2.0)(torch.tensor([[2.0 - 1e-6]])).item() == 0
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_plif_gradients_are_equations_8_to_16():
     generator = torch.Generator().manual_seed(3)
     x = (3 * torch.rand(12, 4, generator=generator, dtype=torch.float64)).requires_grad_()
     weight = torch.randn(12, 4, generator=generator, dtype=torch.float64)
-    neuron = PLIF(3.0).double()
+    neuron = PLIF(tau=3.0).double()
     spikes, trace = neuron(x, trace=True)
     assert 0 < spikes.sum() < spikes.numel()
     (spikes * weight).sum().backward()
@@ -165,8 +165,8 @@ def _theta_sensitivity(name, thetas, current, weight, trace):
 
 @pytest.mark.parametrize("tau", [1.01, 1.5, 2.0, 16.0, 300.0])
 def test_initial_tau_round_trip(tau):
-    assert PLIF(tau).tau.item() == pytest.approx(tau, rel=1e-5)
-    assert PLIF(tau).a.item() == pytest.approx(-math.log(tau - 1), rel=1e-6)
+    assert PLIF(tau=tau).tau.item() == pytest.approx(tau, rel=1e-5)
+    assert PLIF(tau=tau).a.item() == pytest.approx(-math.log(tau - 1), rel=1e-6)
 
 
 @pytest.mark.parametrize("tau", [1.5, 2.0, 5.0, 16.0])
@@ -174,9 +174,9 @@ def test_lif_rate_against_its_closed_form(tau):
     """Constant input X > 1 fires every n = ceil(ln(1 - 1/X) / ln(1 - 1/tau)) steps."""
     for x in (1.05, 1.3, 2.1, 4.7):
         steps = math.ceil(math.log(1 - 1 / x) / math.log(1 - 1 / tau))
-        spikes = LIF(tau).double()(torch.full((40 * steps, 1), x, dtype=torch.float64))
+        spikes = LIF(tau=tau).double()(torch.full((40 * steps, 1), x, dtype=torch.float64))
         assert spikes.sum().item() == 40
-    assert LIF(tau)(torch.full((500, 1), 0.999)).sum() == 0
+    assert LIF(tau=tau)(torch.full((500, 1), 0.999)).sum() == 0
 
 
 @pytest.mark.parametrize("neuron", EVERY, ids=NAMES)
@@ -211,7 +211,7 @@ def test_bad_input_is_refused_in_one_sentence():
         SecondOrder(neurons=5)(torch.ones(3, 2, 4))
     for tau in (1.0, 0.5, float("nan")):
         with pytest.raises(ValueError, match="greater than 1 time step"):
-            PLIF(tau)
+            PLIF(tau=tau)
     with pytest.raises(ValueError, match="dt"):
         Izhikevich(dt=2.0)
 
