@@ -2,11 +2,10 @@
 handed in.
 
 Every encoder raises ValueError for less than one time step, and, but for ``direct``, which hands on whatever
-it gets, for values that are not floating point, not finite or out of its range. Values beyond [0, 1] by
-rounding alone count as 0 and 1.
+it gets, for values that are not floating point, not finite or out of its range. Values beyond it by less than
+1e-6, by rounding alone, count as its ends.
 """
 
-import math
 from numbers import Integral
 
 import torch
@@ -92,8 +91,8 @@ def _mix(z: Tensor) -> Tensor:
 
 
 def poisson(rate: Tensor, time_steps: int, generator: torch.Generator | None = None) -> Tensor:
-    """Number of events of a Poisson process in each step, mean ``rate`` >= 0 per step; may exceed 1."""
-    rate = _checked("poisson", rate, time_steps, most=math.inf)
+    """Number of events of a Poisson process in each step, mean ``rate`` per step, from 0 to 1e9."""
+    rate = _checked("poisson", rate, time_steps, most=1e9)
     return torch.poisson(rate.expand(time_steps, *rate.shape), generator=generator)
 
 
@@ -118,10 +117,9 @@ def _checked(encoder: str, x: Tensor, time_steps: int, most: float = 1.0) -> Ten
     """x within [0, most], rounding errors taken off."""
     _check_steps(encoder, time_steps)
     low, high = map(float, x.aminmax()) if x.numel() and not x.is_complex() else (0.0, 0.0)
-    rounding = 1e-6 if most == 1 else 0.0
-    if not x.is_floating_point() or not (low >= -rounding and high <= most + rounding and high < math.inf):
+    if not x.is_floating_point() or not (low >= -1e-6 and high <= most + 1e-6):
         raise ValueError(
-            f"{encoder} needs floating-point values from 0 to {most:g}, got {x.dtype} from {low:g} to "
+            f"{encoder} needs finite floating-point values from 0 to {most:g}, got {x.dtype} from {low:g} to "
             f"{high:g}; scale them first (pixels: x / 255)."
         )
     return x if low >= 0 and high <= most else x.clamp(0, most)

@@ -137,8 +137,9 @@ class SecondOrder(Neuron):
         return self._run("second_order", current_seq, self.thetas, (0.0, self.initial_u), constants, trace)
 
     def extra_repr(self) -> str:
-        if self.theta_a.dim():
-            return f"neurons={self.theta_a.numel()}, learnable={self.theta_a.requires_grad}"
+        if any(theta.dim() for theta in self.thetas):
+            neurons = max(theta.numel() for theta in self.thetas)
+            return f"neurons={neurons}, learnable={self.theta_a.requires_grad}"
         return ", ".join(f"theta_{n}={t.item():g}" for n, t in zip("abcd", self.thetas, strict=True))
 
 
@@ -190,7 +191,7 @@ class PLIF(Neuron):
         return self._run("lif", current_seq, (k,), (self.v_reset,), constants, trace)
 
     def extra_repr(self) -> str:
-        return f"tau={self.tau.item():.4g}"
+        return f"tau={self.tau.item():.4g}" if self.a.dim() == 0 else f"neurons={self.a.numel()}"
 
 
 class Izhikevich(Neuron):
@@ -229,7 +230,11 @@ class Izhikevich(Neuron):
     def forward(self, current_seq: Tensor, trace: bool = False):
         numbers = {"dt": self.dt, "polynomial": (0.04, 5.0, 140.0)}
         constants = reference.constants(self.threshold, self.half_width, **numbers)
-        parameters, start = (self.a, self.b, self.c, self.d), (self.c, self.b * self.c)
+        parameters = (self.a, self.b, self.c, self.d)
+        self._check(current_seq)
+        for value in parameters:  # before two are multiplied
+            ops.fitted(value, current_seq)
+        start = (self.c, self.b * self.c)
         return self._run("izhikevich", current_seq, parameters, start, constants, trace)
 
     def extra_repr(self) -> str:

@@ -24,7 +24,7 @@ class _Window(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor):
         (x,) = ctx.saved_tensors
-        return grad * (x.abs() < ctx.half_width).to(x.dtype), None
+        return torch.where(x.abs() < ctx.half_width, grad, 0.0), None
 
     @staticmethod
     def jvp(ctx, tangent: Tensor, _):

@@ -57,7 +57,11 @@ def run(
     ``constants``: what ``reference.constants`` returned. A current that is expanded over time (stride 0) is
     read once. Raises ValueError for parameters that do not fit the current.
     """
-    rows = _rows(parameters, initial, current_seq)
+    own = [fitted(value, current_seq) for value in parameters]
+    limits = -reference.SATURATION, reference.SATURATION
+    start = [fitted(value, current_seq).detach().clamp(*limits) for value in initial]
+    zero = [fitted(0.0, current_seq)]
+    rows = [*own, *zero * (4 - len(own)), *start, *zero * (2 - len(start))]
     if trace or transforming() or not current_seq.numel():
         return reference.run(kind, current_seq, rows[:4], rows[4:], constants, trace)
     table = torch.stack(torch.broadcast_tensors(*rows))
@@ -67,16 +71,8 @@ def run(
     return torch.ops.snnlib.neuron(current, table, list(constants), kind).view(current_seq.shape)
 
 
-def _rows(
-    parameters: Sequence[Tensor | float], initial: Sequence[Tensor | float], current: Tensor
-) -> list[Tensor]:
-    """Four parameters, V and U at the start, as tensors that broadcast against one step of the current."""
-    initial = [value.detach() if isinstance(value, Tensor) else value for value in initial]
-    values = [*parameters, *[0.0] * (4 - len(parameters)), *initial, *[0.0] * (2 - len(initial))]
-    return [_fitted(value, current) for value in values]
-
-
-def _fitted(value: Tensor | float, current: Tensor) -> Tensor:
+def fitted(value: Tensor | float, current: Tensor) -> Tensor:
+    """A parameter of ``run`` as a tensor that broadcasts against one step of the current; or ValueError."""
     precision = reference.precision(current)
     if not isinstance(value, Tensor):
         # Filled on the device: nothing is copied there, which the recording of a graph would forbid.
@@ -99,8 +95,8 @@ def _fitted(value: Tensor | float, current: Tensor) -> Tensor:
             f"The neurons hold parameters of {members} members, but the axis after time has "
             f"{shape[0]}; stack the inputs of the members there."
         )
-    fitted = (members, *[1] * (len(shape) - 2), width) if members != 1 else (width,) if width != 1 else ()
-    return value.to(precision).reshape(fitted)
+    shape = (members, *[1] * (len(shape) - 2), width) if members != 1 else (width,) if width != 1 else ()
+    return value.to(precision).reshape(shape)
 
 
 def _by_reference(current: Tensor, parameters: Tensor, constants: Sequence[float], kind: str) -> Tensor:

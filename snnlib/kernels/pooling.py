@@ -11,10 +11,11 @@ def max_pool(x: Tensor, size: int, stride: int) -> Tensor:
     """Largest value of each window of maps ``[N, C, H, W]``; the same numbers and gradients as
     ``torch.nn.functional.max_pool2d``. Raises ValueError for maps that hold no window.
     """
-    if min(size, stride) < 1 or x.dim() < 3 or min(x.shape[-2:]) < size or not x.is_floating_point():
+    fits = x.dim() in (3, 4) and min(x.shape[-2:]) >= size >= 1 <= min(stride, x.shape[-3])
+    if not fits or not x.is_floating_point():
         raise ValueError(
-            f"Max-pooling by {size}, {stride} apart, needs floating-point maps [*, H, W] with room for one "
-            f"window, got {x.dtype} {list(x.shape)}."
+            f"Max-pooling by {size}, {stride} apart, needs floating-point maps [N, C, H, W] with room for "
+            f"one window, got {x.dtype} {list(x.shape)}."
         )
     if x.device.type == "cpu" and ops.has_kernel(x) and size == stride <= min(x.shape[-2:]):
         return torch.ops.snnlib.max_pool(x, size)

@@ -42,7 +42,8 @@ def number(name: str, value, above: float = -math.inf, wanted: str = f"within +-
     ``above`` or lies beyond SATURATION.
     """
     try:
-        found = math.nan if getattr(value, "requires_grad", False) else float(value)
+        unfit = isinstance(value, str) or getattr(value, "requires_grad", False)
+        found = math.nan if unfit else float(value)
     except (TypeError, ValueError, RuntimeError):
         found = math.nan
     if not above < found or not abs(found) <= SATURATION:

@@ -144,7 +144,9 @@ def test_values_that_are_no_probability_are_refused_on_every_path(encode, value,
         if encode is encoding.poisson and value == 1.5:
             assert encode(x, 3).shape == (3, 1, 3)
             continue
-        with pytest.raises(ValueError, match=f"{encode.__name__} needs floating-point values from 0 to"):
+        with pytest.raises(
+            ValueError, match=f"{encode.__name__} needs finite floating-point values from 0 to"
+        ):
             encode(x, 3)
         monkeypatch.setattr(encoding.ops, "has_kernel", lambda _: False)
 
