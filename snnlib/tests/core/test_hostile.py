@@ -156,7 +156,7 @@ def check(kind, r):
     if x.device.type == "meta":
         return
     own = [v for v in [*vars(neuron).values(), *neuron.parameters()] if isinstance(v, torch.Tensor)]
-    bounded = all((value.abs() <= 1e18).all() for value in own)
+    bounded = all((value.double().abs() <= 1e18).all() for value in own)
     # A parameter that is not finite is multiplied by the zeros of spikes there, and selected by them here.
     known = torch.tensor(True) if bounded else traced[1]["V"].isfinite()
     assert repr(neuron) and ((spikes == traced[0]) | ~known).all()

@@ -90,6 +90,61 @@ def test_notation_is_expanded_narrowed_and_refused():
         networks.with_pooling(narrow, "median")
 
 
+def test_narrowing_keeps_the_last_fc_alone_whole():
+    assert networks.narrow("FC10-PLIF-FC100-PLIF-APk10s10", 0, 50) == "FC50-PLIF-FC100-PLIF-APk10s10"
+    in_braces = networks.narrow("c9k3s1-{FC100-PLIF}*2-APk10s10", 8, 50)
+    assert networks.expand(in_braces) == "c8k3s1-FC50-PLIF-FC100-PLIF-APk10s10".split("-")
+
+
+@pytest.mark.parametrize("token", ["c0k3s1", "c8k0s1", "c8k3s0", "c8k3s1-MPk2s0", "c8k3s1-APk0s2", "FC0"])
+def test_sizes_of_nothing_are_refused_by_name(token):
+    with pytest.raises(ValueError, match=f"'{token.split('-')[-1]}' in .* holds a 0"):
+        networks.conv_net(f"{token}-PLIF-FC10-PLIF-APk2s2", (1, 16, 16), lambda size: LIF())
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (4, 1, 16, 16), (0, 16, 16), (1, 16.0, 16)])
+def test_shapes_that_are_no_maps_are_refused(shape):
+    with pytest.raises(ValueError, match="three whole numbers of at least 1, got"):
+        networks.conv_net("c8k3s1-PLIF-FC10-PLIF-APk2s2", shape, lambda size: LIF())
+    with pytest.raises(ValueError, match="three whole numbers of at least 1, got"):
+        networks.mlp(0, 5, 2, lambda size: LIF())
+
+
+@pytest.mark.parametrize("kind", [LIF, PLIF, FirstOrder, SecondOrder])
+def test_a_class_is_no_factory(kind):
+    for build in (
+        lambda: networks.mlp(7, 5, 2, kind),
+        lambda: networks.conv_net(networks.TABLE_S1["mnist"], (1, 28, 28), kind),
+    ):
+        with pytest.raises(ValueError, match=rf"give a function, lambda size: {kind.__name__}\(\)"):
+            build()
+
+
+def test_batch_normalisation_of_no_maps_is_refused():
+    with pytest.raises(ValueError, match="BN need maps"):
+        networks.conv_net("FC10-BN-PLIF-APk2s2", (1, 4, 4), lambda size: LIF())
+
+
+def test_weights_are_read_whole_or_not_at_all(tmp_path):
+    path, make = tmp_path / "net.pt", lambda hidden: networks.mlp(6, hidden, 2, lambda size: PLIF())
+    torch.save(make(5).state_dict(), path)
+    network = make(5)
+    networks.load_weights(network, path)
+    assert torch.equal(network[0][0].weight, torch.load(path, weights_only=True)["0.0.weight"])
+    whole = path.read_bytes()
+    for broken in (b"", whole[: len(whole) // 2], b"not weights at all"):
+        path.write_bytes(broken)
+        with pytest.raises(ValueError, match="net.pt holds no weights of this network"):
+            networks.load_weights(make(5), path)
+    for other in (make(4).state_dict(), {"weight": torch.ones(3)}, [1, 2]):
+        torch.save(other, path)
+        with pytest.raises(ValueError, match="net.pt holds no weights of this network"):
+            networks.load_weights(make(5), path)
+    torch.save(make(5).state_dict() | {"1.a": torch.tensor(float("nan"))}, path)
+    with pytest.raises(ValueError, match=r"not finite \(1\.a\)"):
+        networks.load_weights(make(5), path)
+
+
 def test_a_still_is_computed_once_and_means_the_same():
     calls = []
     net = networks.conv_net(

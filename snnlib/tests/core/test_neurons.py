@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -214,6 +215,49 @@ def test_bad_input_is_refused_in_one_sentence():
             PLIF(tau=tau)
     with pytest.raises(ValueError, match="dt"):
         Izhikevich(dt=2.0)
+    with pytest.raises(ValueError, match="dense tensor"):
+        LIF()(np.ones((4, 2)))
+
+
+@pytest.mark.parametrize("trace", [False, True])
+@pytest.mark.parametrize("length", [2, 3, 5])
+def test_parameters_per_neuron_of_a_wrong_length_are_refused_before_the_kernel_runs(length, trace):
+    wrong = torch.linspace(0.1, 0.3, length)
+    made = [FirstOrder(decay=wrong), SecondOrder(initial_u=wrong)]
+    made += [Izhikevich(**{name: wrong}) for name in "abcd"]
+    for neuron in made:
+        for neurons in (4, 6):  # 6 is a multiple of 2 and 3, and no more right for it
+            with pytest.raises(ValueError, match=f"parameters for {length} neurons.*has {neurons}"):
+                neuron(torch.zeros(3, 2, neurons), trace=trace)
+
+
+def test_parameters_per_neuron_of_a_right_length_are_used_one_by_one():
+    decays, current = torch.tensor([0.1, 0.5, 0.9]), torch.rand(8, 2, 3)
+    together = FirstOrder(decay=decays)(current)
+    one_by_one = [FirstOrder(decay=d.item())(current[..., i]) for i, d in enumerate(decays)]
+    assert torch.equal(together, torch.stack(one_by_one, -1))
+    resets = torch.tensor([-65, -50, -55])  # whole numbers must not make whole numbers of the others
+    together = Izhikevich(c=resets)(60 * current)
+    one_by_one = [Izhikevich(c=c)(60 * current[..., i]) for i, c in enumerate(resets.tolist())]
+    assert torch.equal(together, torch.stack(one_by_one, -1))
+
+
+def test_what_does_not_fit_the_current_is_named():
+    with pytest.raises(ValueError, match="on the device of the current"):
+        FirstOrder(decay=torch.tensor(0.2, device="meta"))(torch.ones(3, 2, 4))
+    with pytest.raises(ValueError, match="parameters of 3 members.*has 2"):
+        FirstOrder(decay=torch.full((3, 1, 1), 0.2))(torch.ones(3, 2, 2, 4))
+    for name, value in [("threshold", torch.ones(4)), ("v_reset", "0"), ("threshold", float("nan"))]:
+        with pytest.raises(ValueError, match=f"{name} must be one fixed number"):
+            LIF(**{name: value})(torch.ones(3, 2, 4))
+    with pytest.raises(ValueError, match="one fixed number"):  # it would get no gradient
+        LIF(threshold=torch.tensor(1.0, requires_grad=True))(torch.ones(3, 2, 4))
+
+
+@pytest.mark.parametrize("kind", [FirstOrder, LIF, PLIF, Izhikevich, SecondOrder])
+def test_a_size_by_position_is_not_taken_for_a_parameter(kind):
+    with pytest.raises((TypeError, ValueError), match="positional|size of a layer is neurons=size"):
+        kind(128)
 
 
 def test_fixed_thetas_get_no_gradient_and_presets_are_table_2():

@@ -67,6 +67,23 @@ def test_an_interrupted_run_goes_on_with_the_same_numbers(task, tmp_path):
     assert numbers(resumed) == numbers(whole)
 
 
+def test_weights_that_are_not_finite_stop_the_training(task, tmp_path):
+    """A network of NaN is silent, and its loss looks like that of one that has not learned yet."""
+    dead = network()
+    with torch.no_grad():
+        dead[2][0].weight[1, 1] = float("nan")
+    with pytest.raises(ValueError, match=r"not finite after epoch 0 \(2.0.weight\)"):
+        fit(dead, task, **SETTINGS)
+    broken = task.train_x.float()
+    broken[7] = float("inf")
+    sets = (broken, task.train_y), (task.test_x.float(), task.test_y)
+    encode = lambda x, generator, train: x.flatten(1).expand(3, -1, -1)  # noqa: E731
+    checkpoint = tmp_path / "run.ckpt"
+    with pytest.raises(ValueError, match="not finite after epoch 1.*Lower the learning rate"):
+        training.fit(network(), *sets, encode, checkpoint=checkpoint, **SETTINGS)
+    assert not checkpoint.exists()
+
+
 def test_validation_holds_out_a_share_of_each_class(task):
     kept, held = training.split(task.train_y, 0.15, seed=0)
     assert sorted([*kept.tolist(), *held.tolist()]) == list(range(120))
