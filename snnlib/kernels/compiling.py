@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numba
+import numpy as np
 from numba.core.caching import FunctionCache
 
 from snnlib import files
@@ -62,3 +63,53 @@ def _folder() -> str:
     except OSError:
         folder = files.private_folder() / name
     return str(folder)
+
+
+@numba.extending.intrinsic
+def _float_of(typing, bits):
+    """The float32 with these 32 bits."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], context.get_value_type(numba.float32))
+
+    return numba.float32(numba.uint32), generate
+
+
+@numba.extending.intrinsic
+def _bits_of(typing, value):
+    def generate(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], context.get_value_type(numba.uint32))
+
+    return numba.uint32(numba.float32), generate
+
+
+def read(array, index):
+    """``array[index]`` as a number to compute with: bfloat16, which NumPy does not know, comes as uint16."""
+
+
+def write(array, index, value):
+    """``array[index] = value``, rounded to nearest even where the array holds bfloat16."""
+
+
+@numba.extending.overload(read, inline="always", jit_options=OPTIONS)
+def _read(array, index):
+    if array.dtype == numba.uint16:
+        return lambda array, index: _float_of(np.uint32(array[index]) << np.uint32(16))
+    return lambda array, index: array[index]
+
+
+@numba.extending.overload(write, inline="always", jit_options=OPTIONS)
+def _write(array, index, value):
+    if array.dtype != numba.uint16:
+
+        def plain(array, index, value):
+            array[index] = value
+
+        return plain
+
+    def rounded(array, index, value):
+        bits = _bits_of(np.float32(value))
+        odd = (bits >> np.uint32(16)) & np.uint32(1)
+        array[index] = np.uint16((bits + np.uint32(0x7FFF) + odd) >> np.uint32(16))
+
+    return rounded

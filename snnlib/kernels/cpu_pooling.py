@@ -3,6 +3,7 @@ written in the same pass as the gradient.
 """
 
 from snnlib.kernels import compiling
+from snnlib.kernels.compiling import read
 
 
 @compiling.kernel
@@ -15,9 +16,9 @@ def max_pool(x, out, size, begin, end):
                 for dj in range(size):
                     source = x[n, i * size + di, dj:]
                     for j in range(row.size):
-                        value = source[j * size]
-                        new = (di == 0 and dj == 0) or value > row[j] or value != value  # NaN stays NaN
-                        row[j] = value if new else row[j]
+                        value, largest = read(source, j * size), read(row, j)
+                        new = (di == 0 and dj == 0) or value > largest or value != value  # NaN stays NaN
+                        row[j] = source[j * size] if new else row[j]
 
 
 @compiling.kernel
@@ -28,10 +29,10 @@ def max_pool_backward(x, g, gx, size, begin, end):
         for i in range(g.shape[1]):
             for j in range(g.shape[2]):
                 top, left = i * size, j * size
-                best, at, beside = x[n, top, left], top, left
+                best, at, beside = read(x, (n, top, left)), top, left
                 for di in range(size):
                     for dj in range(size):
-                        value = x[n, top + di, left + dj]
+                        value = read(x, (n, top + di, left + dj))
                         if value > best or value != value:
                             best, at, beside = value, top + di, left + dj
                 gx[n, at, beside] = g[n, i, j]

@@ -17,9 +17,13 @@ def max_pool(x: Tensor, size: int, stride: int) -> Tensor:
             f"Max-pooling by {size}, {stride} apart, needs floating-point maps [N, C, H, W] with room for "
             f"one window, got {x.dtype} {list(x.shape)}."
         )
-    if x.device.type == "cpu" and ops.has_kernel(x) and size == stride <= min(x.shape[-2:]):
+    if x.device.type == "cpu" and _served(x) and size == stride <= min(x.shape[-2:]):
         return torch.ops.snnlib.max_pool(x, size)
     return functional.max_pool2d(x, size, stride)
+
+
+def _served(x: Tensor) -> bool:
+    return x.dtype in (torch.float32, torch.float64, torch.bfloat16) and not ops.transforming()
 
 
 @torch.library.custom_op("snnlib::max_pool", mutates_args=(), device_types="cpu")
