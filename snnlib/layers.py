@@ -71,6 +71,13 @@ def spike_max_pool(kernel: int, stride: int) -> TimeBatched:
     return TimeBatched(_SpikeMaxPool(kernel, stride))
 
 
+def max_pool_window(layer: nn.Module) -> int:
+    """Side of the windows of a ``spike_max_pool`` whose windows lie side by side; 0 for any other layer."""
+    pool = layer[0] if isinstance(layer, TimeBatched) else None
+    fits = isinstance(pool, _SpikeMaxPool) and pool.kernel_size == pool.stride
+    return pool.kernel_size if fits else 0
+
+
 def spike_average_pool(kernel: int, stride: int) -> TimeBatched:
     """Average-pooling of spikes: what leaves is a graded value, the share of the window that fired."""
     return TimeBatched(nn.AvgPool2d(kernel, stride))

@@ -11,8 +11,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from snnlib.layers import TimeBatched, TimeSharedDropout, Voting, spike_average_pool, spike_max_pool
-from snnlib.neurons import Neuron
+from snnlib.layers import (
+    TimeBatched,
+    TimeSharedDropout,
+    Voting,
+    max_pool_window,
+    spike_average_pool,
+    spike_max_pool,
+)
+from snnlib.neurons import LIF, PLIF, Neuron
 from snnlib.synapses import Linear
 
 _STILL = "{c128k3s1-BN-PLIF-MPk2s2}*2-DP-FC2048-PLIF-DP-FC100-PLIF-APk10s10"
@@ -101,7 +108,24 @@ def conv_net(notation: str, input_shape: tuple[int, int, int], neuron: NeuronFac
         raise ValueError(
             f"{notation!r} ends with synapses; end it with a neuron (PLIF) and a voting layer (APk10s10)."
         )
-    return nn.Sequential(*layers)
+    return ConvNet(*layers)
+
+
+class ConvNet(nn.Sequential):
+    """Layers one after the other. In bfloat16, while it trains, neurons and the max-pooling behind them are
+    one pass; a test wants the spikes in between, which are counted.
+    """
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        layers = list(self)
+        place = 0
+        while place < len(layers):
+            layer, pool = layers[place], 0
+            if self.training and isinstance(layer, LIF | PLIF) and x_seq.dtype == torch.bfloat16:
+                pool = max_pool_window(layers[place + 1]) if place + 1 < len(layers) else 0
+            x_seq = layer(x_seq, pool=pool) if pool else layer(x_seq)
+            place += 2 if pool else 1
+        return x_seq
 
 
 def expand(notation: str) -> list[str]:

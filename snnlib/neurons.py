@@ -21,7 +21,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from snnlib.kernels import ops, reference
+from snnlib.kernels import ops, pooled, pooling, reference
 
 PRESETS: dict[str, tuple[float, float, float, float]] = {
     "2-FS": (0.060, 0.219, -0.065, 0.003),
@@ -41,9 +41,21 @@ class Neuron(nn.Module):
     traced = ("V",)
 
     def _run(
-        self, kind: str, current_seq: Tensor, parameters: tuple, initial: tuple, constants: tuple, trace: bool
+        self,
+        kind: str,
+        current_seq: Tensor,
+        parameters: tuple,
+        initial: tuple,
+        constants: tuple,
+        trace: bool,
+        pool: int = 0,
     ):
         self._check(current_seq)
+        if pool and pooled.pools(kind, current_seq, parameters, pool):
+            return pooled.run(kind, current_seq, parameters, initial, constants)
+        if pool:
+            spikes = ops.run(kind, current_seq, parameters, initial, constants)
+            return pooling.max_pool(spikes.flatten(0, 1), pool, pool).unflatten(0, spikes.shape[:2])
         if not trace:
             return ops.run(kind, current_seq, parameters, initial, constants)
         spikes, traces = ops.run(kind, current_seq, parameters, initial, constants, trace=True)
@@ -151,16 +163,17 @@ class LIF(Neuron):
     reset    V = H (1 - S) + v_reset S, in the same step, S detached (supplement 6)
 
     Surrogate: arctan. Starts from V = v_reset. Eq. 5 prints -V - V_reset, a misprint that only V_reset = 0
-    hides. tau in time steps, tau > 1.
+    hides. tau in time steps, tau > 1. ``pool``: max-pool the spikes of maps ``[T, B, C, H, W]`` by so much
+    in the same pass, which returns ``[T, B, C, H // pool, W // pool]``.
     """
 
     def __init__(self, *, tau: float = 2.0, threshold: float = 1.0, v_reset: float = 0.0):
         super().__init__()
         self.tau, self.threshold, self.v_reset = _checked_tau(tau), threshold, v_reset
 
-    def forward(self, current_seq: Tensor, trace: bool = False):
+    def forward(self, current_seq: Tensor, trace: bool = False, pool: int = 0):
         constants = reference.constants(self.threshold, v_reset=self.v_reset)
-        return self._run("lif", current_seq, (1 / self.tau,), (self.v_reset,), constants, trace)
+        return self._run("lif", current_seq, (1 / self.tau,), (self.v_reset,), constants, trace, pool)
 
     def extra_repr(self) -> str:
         return f"tau={self.tau}"
@@ -171,7 +184,7 @@ class PLIF(Neuron):
 
     charge   H = V + k(a) (X - (V - v_reset)),   k(a) = sigmoid(a) = 1 / tau
 
-    Fire, reset, surrogate and initial state as LIF. tau = 1 + exp(-a) stays above one step whatever the
+    Fire, reset, surrogate, initial state and ``pool`` as LIF. tau = 1 + exp(-a) stays above one step whatever the
     optimiser does; ``a`` starts at -ln(tau - 1) for the given initial tau.
     """
 
@@ -185,10 +198,10 @@ class PLIF(Neuron):
         """The present membrane time constant in time steps, 1 / sigmoid(a)."""
         return 1 / torch.sigmoid(self.a)
 
-    def forward(self, current_seq: Tensor, trace: bool = False):
+    def forward(self, current_seq: Tensor, trace: bool = False, pool: int = 0):
         constants = reference.constants(self.threshold, v_reset=self.v_reset)
         k = torch.sigmoid(self.a.to(reference.precision(current_seq)))
-        return self._run("lif", current_seq, (k,), (self.v_reset,), constants, trace)
+        return self._run("lif", current_seq, (k,), (self.v_reset,), constants, trace, pool)
 
     def extra_repr(self) -> str:
         return f"tau={self.tau.item():.4g}" if self.a.dim() == 0 else f"neurons={self.a.numel()}"

@@ -61,7 +61,9 @@ step = adjoint = STATES = LEARNED = None  # of the two functions below; every ke
 
 
 def _forward(x, spikes, parameters, c, first, last):
-    local = np.empty((6, LANES), parameters.dtype)  # one array: its rows cannot overlap, and the compiler sees it
+    local = np.empty(
+        (6, LANES), parameters.dtype
+    )  # one array: its rows cannot overlap, and the compiler sees it
     for index in range(first, last):
         member, lane, n, offset = _block(index, x.shape[2], parameters.shape[2])
         _load(parameters, member, offset, n, local, local[4], local[5])

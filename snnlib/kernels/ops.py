@@ -57,11 +57,7 @@ def run(
     ``constants``: what ``reference.constants`` returned. A current that is expanded over time (stride 0) is
     read once. Raises ValueError for parameters that do not fit the current.
     """
-    own = [fitted(value, current_seq) for value in parameters]
-    limits = -reference.SATURATION, reference.SATURATION
-    start = [fitted(value, current_seq).detach().clamp(*limits) for value in initial]
-    zero = [fitted(0.0, current_seq)]
-    rows = [*own, *zero * (4 - len(own)), *start, *zero * (2 - len(start))]
+    rows = six(parameters, initial, current_seq)
     if trace or transforming() or not current_seq.numel():
         return reference.run(kind, current_seq, rows[:4], rows[4:], constants, trace)
     table = torch.stack(torch.broadcast_tensors(*rows))
@@ -69,6 +65,17 @@ def run(
     table = table.reshape(6, members, -1)
     current = current_seq.reshape(len(current_seq), members, -1)
     return torch.ops.snnlib.neuron(current, table, list(constants), kind).view(current_seq.shape)
+
+
+def six(
+    parameters: Sequence[Tensor | float], initial: Sequence[Tensor | float], current: Tensor
+) -> list[Tensor]:
+    """What a kernel's table holds: four parameters, then V and U at the start; what a neuron lacks is 0."""
+    own = [fitted(value, current) for value in parameters]
+    limits = -reference.SATURATION, reference.SATURATION
+    start = [fitted(value, current).detach().clamp(*limits) for value in initial]
+    zero = [fitted(0.0, current)]
+    return [*own, *zero * (4 - len(own)), *start, *zero * (2 - len(start))]
 
 
 def fitted(value: Tensor | float, current: Tensor) -> Tensor:
@@ -150,13 +157,13 @@ neuron.register_autograd(_differentiate, setup_context=_keep)
 first_derivative_only(neuron_backward, "call the neuron with trace=True, which runs in plain PyTorch,")
 
 
-def _once(current: Tensor) -> Tensor:
+def once(current: Tensor) -> Tensor:
     """What a kernel reads: one step where all share its memory."""
     return (current[:1] if current.stride(0) == 0 else current).contiguous()
 
 
 def _read(x: Tensor) -> Tensor:
-    """Contiguous, in a precision that the kernels read: half precision but bfloat16 is turned into float32."""
+    """Contiguous and in a precision that the kernels read, which float16 is not."""
     return x.contiguous().to(torch.float32 if x.dtype == torch.float16 else x.dtype)
 
 
@@ -164,7 +171,7 @@ def _read(x: Tensor) -> Tensor:
 def _on_cpu(current, parameters, constants, kind):
     from snnlib.kernels import cpu
 
-    x, parameters = _read(_once(current)), parameters.contiguous()
+    x, parameters = _read(once(current)), parameters.contiguous()
     spikes, count = x.new_empty(current.shape), cpu.blocks(*current.shape[1:], parameters.shape[2])
     typed = tuple(map(parameters.numpy().dtype.type, constants))  # no arithmetic in double
     threads.share(cpu.FORWARD[kind], (x, spikes, parameters, typed), count, spikes.numel())
@@ -175,7 +182,7 @@ def _on_cpu(current, parameters, constants, kind):
 def _backward_on_cpu(grad, current, parameters, constants, kind, learn):
     from snnlib.kernels import cpu
 
-    x, parameters = _read(_once(current)), parameters.contiguous()
+    x, parameters = _read(once(current)), parameters.contiguous()
     members, lanes = current.shape[1:]
     width, learned = parameters.shape[2], reference.LEARNED[kind]
     gx, count = x.new_empty(current.shape), cpu.blocks(members, lanes, width)
@@ -199,107 +206,11 @@ def _backward_on_cpu(grad, current, parameters, constants, kind, learn):
 def _on_gpu(current, parameters, constants, kind):
     from snnlib.kernels import gpu
 
-    return gpu.forward(_once(current), parameters, constants, kind, len(current))
+    return gpu.forward(once(current), parameters, constants, kind, len(current))
 
 
 @neuron_backward.register_kernel("cuda")
 def _backward_on_gpu(grad, current, parameters, constants, kind, learn):
     from snnlib.kernels import gpu
 
-    return gpu.backward(grad, _once(current), parameters, constants, kind, learn)
-
-
-def run_pooled(
-    kind: str,
-    current_seq: Tensor,
-    parameters: Sequence[Tensor | float],
-    initial: Sequence[Tensor | float],
-    constants: Sequence[float],
-    size: int,
-) -> Tensor:
-    """Spikes of a layer of neurons for its maps ``[T, B, C, H, W]``, max-pooled by ``size``: ``[T, B, C, H //
-    size, W // size]``; see ``pools``.
-    """
-    table = torch.stack(_rows(parameters, initial, current_seq)).reshape(6, 1, 1)
-    rows = current_seq.flatten(1, -2)
-    pooled = torch.ops.snnlib.neuron_pool(rows, table, list(constants), size)
-    sides = [side // size for side in current_seq.shape[-2:]]
-    return pooled.view(*current_seq.shape[:-2], *sides)
-
-
-def pools(kind: str, current_seq: Tensor, parameters: Sequence[Tensor | float], size: int) -> bool:
-    """Whether ``run_pooled`` serves: bfloat16 maps on a CPU, whole windows down a map, one set of parameters.
-
-    In float32 neurons and pooling stay apart: together they add up the gradient of tau in another order, and
-    the recorded runs have the numbers of this one.
-    """
-    shared = all(not isinstance(value, Tensor) or value.numel() == 1 for value in parameters)
-    maps = current_seq.dim() == 5 and current_seq.shape[-2] % size == 0 and current_seq.shape[-1] >= size
-    here = current_seq.device.type == "cpu" and current_seq.dtype == torch.bfloat16 and not transforming()
-    return kind == "lif" and shared and maps and here and current_seq.numel() > 0
-
-
-@torch.library.custom_op("snnlib::neuron_pool", mutates_args=(), device_types="cpu")
-def neuron_pool(current: Tensor, parameters: Tensor, constants: Sequence[float], size: int) -> Tensor:
-    """current [T, rows, W], parameters [6, 1, 1] -> pooled spikes [T, rows // size, W // size]."""
-    from snnlib.kernels import cpu_pooled
-
-    x, parameters = _once(current), parameters.contiguous()
-    pooled = x.new_empty((len(current), current.shape[1] // size, current.shape[2] // size))
-    per, typed = _pooled_arguments(current, parameters, constants, size)
-    arguments = (x, pooled, parameters, typed, size, per)
-    threads.share(cpu_pooled.FORWARD, arguments, -(-pooled.shape[1] // per), current.numel())
-    return pooled
-
-
-@torch.library.custom_op("snnlib::neuron_pool_backward", mutates_args=(), device_types="cpu")
-def neuron_pool_backward(
-    grad: Tensor, current: Tensor, parameters: Tensor, constants: Sequence[float], size: int, learn: bool
-) -> tuple[Tensor, Tensor]:
-    from snnlib.kernels import cpu_pooled
-
-    x, parameters = _once(current), parameters.contiguous()
-    gx = x.new_empty(current.shape)
-    per, typed = _pooled_arguments(current, parameters, constants, size)
-    count = -(-grad.shape[1] // per)
-    sums = parameters.new_zeros((1, count, 1)) if learn else None
-    arguments = (x, grad.contiguous(), gx, sums, parameters, typed, size, per)
-    threads.share(cpu_pooled.BACKWARD, arguments, count, current.numel())
-    if not learn:
-        return gx, parameters.new_empty(0)
-    total = torch.zeros_like(parameters)
-    total[0] = sums.sum(dtype=torch.float64).to(total.dtype)
-    return gx, total
-
-
-def _pooled_arguments(current, parameters, constants, size):
-    from snnlib.kernels import cpu_pooled
-
-    typed = tuple(map(parameters.numpy().dtype.type, constants))
-    return cpu_pooled.block_rows(current.shape[2], size), typed
-
-
-@neuron_pool.register_fake
-def _pooled_shape(current, parameters, constants, size):
-    return current.new_empty((len(current), current.shape[1] // size, current.shape[2] // size))
-
-
-@neuron_pool_backward.register_fake
-def _pooled_backward_shapes(grad, current, parameters, constants, size, learn):
-    return current.new_empty(current.shape), parameters.new_empty(parameters.shape if learn else 0)
-
-
-def _keep_pooled(ctx, inputs, output):
-    current, parameters, ctx.constants, ctx.size = inputs
-    ctx.save_for_backward(current, parameters)
-
-
-def _differentiate_pooled(ctx, grad):
-    current, parameters = ctx.saved_tensors
-    learn = ctx.needs_input_grad[1]
-    gx, gp = torch.ops.snnlib.neuron_pool_backward(grad, current, parameters, ctx.constants, ctx.size, learn)
-    return gx, gp if learn else None, None, None
-
-
-neuron_pool.register_autograd(_differentiate_pooled, setup_context=_keep_pooled)
-first_derivative_only(neuron_pool_backward, "train in float32")
+    return gpu.backward(grad, once(current), parameters, constants, kind, learn)

@@ -46,7 +46,7 @@ def share(kernel: Callable, arguments: Sequence, count: int, size: int) -> None:
 
 
 def _array(tensor: torch.Tensor):
-    """As a NumPy array; bfloat16, which NumPy does not know, as its bits (``compiling.read`` and ``write``)."""
+    """As a NumPy array; bfloat16, which NumPy lacks, as its bits (``compiling.read`` and ``write``)."""
     tensor = tensor.detach()
     return tensor.view(torch.uint16 if tensor.dtype == torch.bfloat16 else tensor.dtype).numpy()
 
