@@ -93,7 +93,8 @@ class Voting(nn.Module):
         self.size = size
 
     def forward(self, spikes: Tensor) -> Tensor:
-        return spikes.unflatten(-1, (-1, self.size)).mean(-1)
+        wide = torch.promote_types(spikes.dtype, torch.float32)  # tenths are no numbers of half precision
+        return spikes.unflatten(-1, (-1, self.size)).mean(-1, dtype=wide)
 
     def extra_repr(self) -> str:
         return f"size={self.size}"

@@ -184,8 +184,8 @@ class PLIF(Neuron):
 
     charge   H = V + k(a) (X - (V - v_reset)),   k(a) = sigmoid(a) = 1 / tau
 
-    Fire, reset, surrogate, initial state and ``pool`` as LIF. tau = 1 + exp(-a) stays above one step whatever the
-    optimiser does; ``a`` starts at -ln(tau - 1) for the given initial tau.
+    Fire, reset, surrogate, initial state and ``pool`` as LIF. tau = 1 + exp(-a) stays above one step whatever
+    the optimiser does; ``a`` starts at -ln(tau - 1) for the given initial tau.
     """
 
     def __init__(self, *, tau: float = 2.0, threshold: float = 1.0, v_reset: float = 0.0):

@@ -1,5 +1,5 @@
-"""A layer of neurons and the max-pooling by 2 behind it in one pass on a CPU: the spikes of a map never leave the
-cache, and neither does their gradient.
+"""A layer of neurons and the max-pooling by 2 behind it in one pass on a CPU: the spikes of a map never
+leave the cache, and neither does their gradient.
 
 Arrays: x [T or 1, rows, W], the rows of all maps one after another; pooled [T, rows // 2, W // 2]. A
 block is as many rows of windows as fit; parameters [6, 1, 1] are shared by the whole layer. Numbers are those
