@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from snnlib import networks, training
-from snnlib.neurons import FirstOrder, SecondOrder
+from snnlib import encoding, networks, training
+from snnlib.neurons import PLIF, FirstOrder, SecondOrder
 
 SETTINGS = {"seed": 3, "epochs": 3, "batch_size": 20, "learning_rate": 1e-2}
 
@@ -151,3 +151,26 @@ def test_a_checkpoint_of_another_version_is_not_taken(task, tmp_path):
     with pytest.warns(UserWarning, match="starts afresh"):
         again = fit(network(), task, checkpoint=checkpoint, **SETTINGS)
     assert numbers(again) == numbers(fit(network(), task, **SETTINGS))
+
+
+def test_bfloat16_learns_what_float32_learns():
+    """Products are rounded; rates, loss and weights stay in float32, and so do the recorded numbers' types."""
+    x = torch.rand(60, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    y = (x[:, 0, :4].mean((1, 2)) > x[:, 0, 4:].mean((1, 2))).long()
+    x[y == 1, 0, :4] += 0.5
+    found = {}
+    for precision in ("", "bfloat16"):
+        training.initialise(0)
+        net = networks.conv_net("c8k3s1-BN-PLIF-MPk2s2-FC20-PLIF-APk10s10", (1, 8, 8), lambda _: PLIF())
+        history = training.fit(
+            net, (x, y), (x, y), direct_4, epochs=6, batch_size=10, learning_rate=1e-2, precision=precision
+        )
+        assert all(p.dtype == torch.float32 for p in net.parameters())
+        found[precision] = history
+    assert found[""][-1]["test_accuracy"] > 90 and found["bfloat16"][-1]["test_accuracy"] > 90
+    assert found[""][1]["train_loss"] != found["bfloat16"][1]["train_loss"]
+    assert abs(found[""][1]["train_loss"] - found["bfloat16"][1]["train_loss"]) < 0.05
+
+
+def direct_4(x, generator, train):
+    return encoding.direct(x, 4)

@@ -66,6 +66,7 @@ def test_every_field_changes_the_hash():
         "code": CODE_BERNOULLI + 1,
         "loss": "cross-entropy",
         "augmentation": "crop_flip",
+        "precision": "bfloat16",
     }
     assert set(changed) == {field.name for field in dataclasses.fields(Run)}
     hashes = {dataclasses.replace(BASE, **{name: value}).hash for name, value in changed.items()}
@@ -81,6 +82,14 @@ def test_what_goes_beyond_the_papers_is_named_and_else_left_out_of_the_config():
     assert further.title.endswith("cross-entropy seed 0")
     assert from_config(json.loads(json.dumps(further.config))) == further
     assert beyond(PLIF.config) == ()
+
+
+def test_precision_is_part_of_a_run_where_it_is_not_the_papers():
+    half = dataclasses.replace(PLIF, precision="bfloat16")
+    assert "precision" not in PLIF.config and half.config["precision"] == "bfloat16"
+    assert half.title.endswith("bfloat16 seed 0")
+    with pytest.raises(ValueError, match="precision 'half' is unknown; use one of '', 'tf32', 'bfloat16'"):
+        dataclasses.replace(PLIF, precision="half")
 
 
 def test_runs_beyond_the_papers_train(results_in):
