@@ -154,7 +154,7 @@ def test_a_checkpoint_of_another_version_is_not_taken(task, tmp_path):
 
 
 def test_bfloat16_learns_what_float32_learns():
-    """Products are rounded; rates, loss and weights stay in float32, and so do the recorded numbers' types."""
+    """Products are rounded; rates, loss and weights stay in float32."""
     x = torch.rand(60, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     y = (x[:, 0, :4].mean((1, 2)) > x[:, 0, 4:].mean((1, 2))).long()
     x[y == 1, 0, :4] += 0.5
