@@ -58,8 +58,12 @@ def run(
     read once. Raises ValueError for parameters that do not fit the current.
     """
     own = [fitted(value, current_seq) for value in parameters]
+    start = [fitted(value, current_seq) for value in initial]
     limits = -reference.SATURATION, reference.SATURATION
-    start = [fitted(value, current_seq).detach().clamp(*limits) for value in initial]
+    start = [
+        row.detach().clamp(*limits) if isinstance(value, Tensor) else row
+        for row, value in zip(start, initial, strict=True)
+    ]
     zero = [fitted(0.0, current_seq)]
     rows = [*own, *zero * (4 - len(own)), *start, *zero * (2 - len(start))]
     if trace or transforming() or not current_seq.numel():
@@ -79,6 +83,9 @@ def fitted(value: Tensor | float, current: Tensor) -> Tensor:
         value = reference.number("A parameter of a neuron", value)
         return torch.full((), value, dtype=precision, device=current.device)
     shape = current.shape[1:]
+    usual = value.dim() == 0 or value.shape == shape[-1:]
+    if usual and value.dtype == precision and value.device == current.device:
+        return value  # as nearly always
     members, middle, width = (1, 1, 1, *value.shape)[-3:]
     if value.dim() > 3 or middle != 1 or value.is_complex() or value.device != current.device:
         raise ValueError(
