@@ -7,7 +7,7 @@ ARGS ?=
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help env all data plan report verify test lint lab clean publish bench 01 02 03 04 05 06 07
+.PHONY: help env all data plan report verify test lint lab clean publish bench 00 01 02 03 04 05 06 07
 
 # Any Python from 3.11 on starts things off; environment.py then finds or makes the one that has the packages.
 BOOT := $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -39,22 +39,20 @@ help:  ## this list
 env:  ## use the active Python if it has everything, otherwise install requirements.lock into .venv
 	@$(if $(BOOT),$(BOOT) snnlib/chapters/environment.py,echo "make env: Python 3.11 or newer is needed and none is on the PATH; install one (or \`conda env create -f environment.yml\` and activate it)" >&2; exit 1)
 
-all: env $(DATA)  ## everything: chapters 01 to 06 and the report; recorded: then a few runs trained again
+all: env $(DATA)  ## everything: chapters 00 to 06 and the report; recorded: then a few runs trained again
 	@trap 'exit 130' INT; status=0; $(PY) -m snnlib.chapters run all $(RUN) || status=$$?; \
 	[ $$status -ge 2 ] && exit $$status; \
 	$(PY) -m snnlib.chapters report --profile $(PROFILE) || exit $$?; \
 	$(if $(filter recorded,$(PROFILE)),$(PY) -m snnlib.runs verify || status=$$?;) exit $$status
 
-01 02 03 04 05 06 07: env $(DATA)  ## one chapter (trains what it lacks), e.g. make 03 PROFILE=smoke ARGS="-p seeds 3"
+00 01 02 03 04 05 06 07: env $(DATA)  ## one chapter (trains what it lacks), e.g. make 03 PROFILE=smoke ARGS="-p seeds 3"
 	@$(PY) -m snnlib.chapters run $@ $(RUN)
 
 data: env  ## fetch the small data sets; larger ones by name, e.g. make data SETS="n_mnist cifar10_dvs"
-	@$(PY) -m snnlib.datasets fetch $(SETS)
-	@mkdir -p results && touch results/.data
+	@$(PY) -m snnlib.datasets fetch --stamp results/.data $(SETS)
 
 results/.data: | env
-	@$(PY) -m snnlib.datasets fetch
-	@mkdir -p results && touch $@
+	@$(PY) -m snnlib.datasets fetch --stamp $@
 
 plan: env  ## list the runs, which are recorded already, and the time that the others will take
 	@$(PY) -m snnlib.chapters plan $(RUN)

@@ -13,12 +13,16 @@ def private_folder() -> Path:
     """The user's own folder for caches, made with mode 0700: ``snnlib`` below XDG_CACHE_HOME (or ~/.cache)
     or, where that cannot be written, a folder named after the user in the temporary folder.
 
-    OSError: what lies there belongs to someone else, is a link, or others may write to it. Code and data are
+    OSError: what lies there belongs to someone else, is a link, or is open to others. Code and data are
     read from this folder, so whoever can fill it could make them mean something else.
     """
     user = os.getuid() if hasattr(os, "getuid") else None
-    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    home = Path(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    )  # relative: no home is known
     for folder in (home / "snnlib", Path(tempfile.gettempdir()) / f"snnlib-cache-{user}"):
+        if not folder.is_absolute():
+            continue
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=folder).close()
@@ -26,7 +30,7 @@ def private_folder() -> Path:
             unwritable = problem
             continue
         found = folder.lstat()
-        if stat.S_ISDIR(found.st_mode) and user in (None, found.st_uid) and not found.st_mode & 0o022:
+        if stat.S_ISDIR(found.st_mode) and user in (None, found.st_uid) and not found.st_mode & 0o077:
             return folder
         raise PermissionError(
             f"{folder} is not yours alone (owner, mode or a link): remove it, or set XDG_CACHE_HOME"

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from numbers import Integral
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -196,26 +195,6 @@ def _pool_size(kind: str, numbers: tuple, shape: tuple, notation: str) -> int:
             f"The voting layer of {notation!r} must be AP with kernel = stride dividing {shape[0]} outputs."
         )
     return size
-
-
-def load_weights(network: nn.Module, path: Path) -> None:
-    """Read the network's weights from a file that ``torch.save(network.state_dict(), path)`` wrote.
-
-    Raises ValueError, naming the file, if that cannot be read, is another network's or holds numbers that
-    are not finite.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(state)
-    except Exception as problem:  # torch raises whatever broken bytes lead to
-        reason = " ".join(f"{type(problem).__name__} {problem}".split())[:200]
-        raise ValueError(
-            f"{path} holds no weights of this network ({reason}); restore or delete it, and train again."
-        ) from None
-    if broken := not_finite(network):
-        raise ValueError(
-            f"{path} holds weights that are not finite ({broken}); restore or delete it, and train again."
-        )
 
 
 def not_finite(network: nn.Module) -> str | None:

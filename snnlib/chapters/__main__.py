@@ -14,7 +14,7 @@ def _arguments(arguments):
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (("run", "execute chapters"), ("plan", "list the runs of chapters")):
         command = commands.add_parser(name, help=text)
-        command.add_argument("chapters", nargs="*", default=["all"], help="01 ... 07, or all (01 to 06)")
+        command.add_argument("chapters", nargs="*", default=["all"], help="00 ... 07, or all (01 to 06)")
         command.add_argument("--profile", default="recorded")
         command.add_argument("--workers", type=int, default=0, help="training processes; 0: one per core")
         command.add_argument(

@@ -4,6 +4,7 @@ What a machine has trained beside them does not enter, so that README and record
 other anywhere.
 """
 
+import math
 import re
 import shutil
 from collections.abc import Sequence
@@ -16,55 +17,117 @@ from snnlib.papers import published
 from snnlib.results import tables
 from snnlib.runs import store
 
-BLOCK = re.compile(r"(<!-- results:begin -->\n).*?(<!-- results:end -->)", re.DOTALL)
-PICTURE = "notebooks/claims.png"
+BLOCK = re.compile(r"(<!-- (findings|results):begin -->\n).*?(<!-- \2:end -->)", re.DOTALL)
+PICTURES = {"claims.png": "claims_main", "neurons.png": "mdn_fig4"}  # in notebooks/, and of which figure
+FINDINGS = (
+    (
+        {"spatial_mnist": "holds", "spatial_fashion_mnist": "holds", "spatial_nettalk": "holds"},
+        "**Spatial neurons win on spatial tasks.** At the paper's own size 2-FS and 2-RS beat 2-SDS and "
+        "2-WDS by {spatial_mnist} points on MNIST, {spatial_fashion_mnist} on Fashion-MNIST and "
+        "{spatial_nettalk} on NETtalk.",
+    ),
+    (
+        {"temporal_tidigits": "fails"},
+        "**That temporal neurons win on temporal tasks could not be shown.** On spoken digits (an open set "
+        "in place of TIDigits) they are ahead by {temporal_tidigits} points; on speaker gender by "
+        "{temporal_timit}.",
+    ),
+    (
+        {"collapse_fashion_mnist": "holds", "plif_lif_16_fashion_mnist": "holds"},
+        "**A learned time constant rescues a bad start, in small networks.** From τ = 16 PLIF is "
+        "{plif_lif_16_fashion_mnist} points above LIF on Fashion-MNIST, which itself loses "
+        "{collapse_fashion_mnist}; in the paper's own table, whose networks are sixteen times as wide, LIF "
+        "loses nothing ({collapse_fashion_mnist_published}).",
+    ),
+)
+"""What a reader should know first: the verdicts that a sentence presumes, and the sentence. Written by a
+person; where a verdict has changed, the sentence is stale and must be written anew."""
 
 
 def write(profile: str) -> None:
-    """Replace what stands between the results marks of README.md; of the recorded profile take its picture
-    too.
+    """Replace what stands between the marks of README.md; of the recorded profile take its pictures too.
 
-    Raises ValueError if README.md has lost its marks.
+    Raises ValueError if README.md has lost its marks, or if a finding no longer fits the verdicts.
     """
     readme = paths.ROOT / "README.md"
-    text = _with_block(readme.read_text(encoding="utf-8"))
-    picture = paths.results(profile) / "figures" / "claims_effects.png"
-    if profile == "recorded" and picture.exists():
-        files.write_atomically(paths.ROOT / PICTURE, lambda temporary: shutil.copyfile(picture, temporary))
+    text = _with_blocks(readme.read_text(encoding="utf-8"))
+    for name, stem in PICTURES.items() if profile == "recorded" else ():
+        drawn, picture = paths.results(profile) / "figures" / f"{stem}.png", paths.ROOT / "notebooks" / name
+        if drawn.exists():
+            files.write_atomically(picture, lambda temporary, drawn=drawn: shutil.copyfile(drawn, temporary))
     files.write_text(readme, text)
 
 
 def fault() -> str:
     """One sentence if README.md says something else than the reference runs, or ""."""
     text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
-    if not (paths.ROOT / PICTURE).exists():
-        return f"README.md: its picture {PICTURE} is missing; run `make 06` and `make publish`"
-    if _with_block(text) != text:
+    for name in PICTURES:
+        if not (paths.ROOT / "notebooks" / name).exists():
+            return f"README.md: its picture notebooks/{name} is missing; run `make all` and `make publish`"
+    try:
+        current = _with_blocks(text)
+    except ValueError as error:
+        return f"README.md: {error}"
+    if current != text:
         return "README.md: its results are not those of data/reference_runs; run `make publish`"
     return ""
 
 
-def _with_block(text: str) -> str:
-    if not BLOCK.search(text):
-        raise ValueError("README.md has lost its marks <!-- results:begin --> and <!-- results:end -->.")
-    return BLOCK.sub(lambda match: match[1] + block() + match[2], text)
+def _with_blocks(text: str) -> str:
+    marks = [match[2] for match in BLOCK.finditer(text)]
+    if sorted(marks) != ["findings", "results"]:
+        raise ValueError(
+            "it has lost its marks <!-- findings:begin -->, <!-- results:begin --> or their ends."
+        )
+    blocks = _blocks()
+    return BLOCK.sub(lambda match: match[1] + blocks[match[2]] + match[3], text)
 
 
-def block() -> str:
-    """The block as Markdown."""
+def _blocks() -> dict[str, str]:
     everything = recorded("06_claims")
+    board = claims.scoreboard(everything)
+    return {"findings": findings(board), "results": block(everything, board)}
+
+
+def findings(board: pd.DataFrame) -> str:
+    """Three findings as a list, numbers from the scoreboard; without runs, one sentence that says so.
+
+    Raises ValueError where a verdict is no longer what a finding presumes.
+    """
+    board = board.set_index("id")
+    if not (board.n > 0).any():
+        return "No run is recorded.\n"
+    numbers = {
+        row.Index: f"{row.ours:.1f}" + (f" [{row.low:.1f}, {row.high:.1f}]" if math.isfinite(row.low) else "")
+        for row in board.itertuples()
+    }
+    numbers |= {f"{row.Index}_published": f"{row.published:.2f}" for row in board.itertuples()}
+    for presumed, _ in FINDINGS:
+        for claim, verdict in presumed.items():
+            if board.verdict[claim] != verdict:
+                raise ValueError(
+                    f"a finding presumes that {claim} {verdict}, and it is {board.verdict[claim]!r} now; "
+                    "write FINDINGS in snnlib/chapters/readme.py anew."
+                )
+    return "".join(f"- {text.format(**numbers)}\n" for _, text in FINDINGS)
+
+
+def block(everything: list[dict], board: pd.DataFrame) -> str:
+    """Counts of the verdicts and the main tables as Markdown."""
     hours = sum(record["seconds"] for record in everything) / 3600
-    board = claims.count(claims.scoreboard(everything))
-    verdicts = "".join(
-        f"| {verdict} | {row.get('mdn', 0)} | {row.get('plif', 0)} |\n" for verdict, row in board.iterrows()
+    counts = "".join(
+        f"| {scope} | {verdict} | {row.get('mdn', 0)} | {row.get('plif', 0)} |\n"
+        for (scope, verdict), row in claims.count(board).iterrows()
     )
     return (
         f"From the {len(everything)} runs in `data/reference_runs` ({hours:.0f} hours of training, each run "
         f"on {_devices(everything)}), which `make all` draws without training anything.\n\n"
-        "| verdict | claims of the MDN paper | claims of the PLIF paper |\n| --- | ---: | ---: |\n"
-        f"{verdicts}\n"
-        "Accuracies in percent, published → ours, mean ± sd over seeds; the last column says on which data, "
-        "and how much training.\n\n"
+        "| where | verdict | claims of the MDN paper | claims of the PLIF paper |\n"
+        "| --- | --- | ---: | ---: |\n"
+        f"{counts}\n"
+        "Accuracies in percent, published → ours, mean ± sd over the seeds that learned, and how many "
+        "networks stayed dead (their output never spikes); the last column says on which data, and how much "
+        "training.\n\n"
         "**MDN, Table 3** (last epoch)\n\n"
         f"{_square(_table_3(), 'neuron')}\n"
         "**PLIF, Table 4** (best epoch, as the paper reports; our networks are narrow versions)\n\n"

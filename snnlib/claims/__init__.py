@@ -10,16 +10,28 @@ import math
 import pandas as pd
 
 from snnlib import networks
-from snnlib.claims import computed, measures, sources, verdicts
+from snnlib.claims import computed, measures, selection, sources, verdicts
 from snnlib.claims.verdicts import ALPHA, NOT_TESTABLE, VERDICTS, Effect
+from snnlib.datasets import PAPER_TITLE
 from snnlib.papers import published
+from snnlib.provenance import trust
 from snnlib.results import tables
 from snnlib.runs import grids
 
-__all__ = ["ALPHA", "NOT_TESTABLE", "VERDICTS", "Effect", "count", "listed", "measure", "scoreboard"]
+__all__ = [
+    "ALPHA",
+    "NOT_TESTABLE",
+    "VERDICTS",
+    "Effect",
+    "count",
+    "families",
+    "listed",
+    "measure",
+    "scoreboard",
+]
 
-WORDS = ("id", "paper", "label", "statement", "where", "statistic", "sesoi", "unit")
-NEEDS_PAPER_BUDGET = ("level",)  # sentences about an absolute accuracy
+WORDS = ("id", "paper", "family", "label", "statement", "where", "statistic", "sesoi", "unit", "main")
+AT_PAPERS_SIZE, AT_OUR_SIZE, ARITHMETIC = verdicts.SCOPES
 
 
 def listed() -> pd.DataFrame:
@@ -31,7 +43,8 @@ def listed() -> pd.DataFrame:
         verdicts.rule(row.test, row.sesoi, exact)
         for row, exact in zip(table.itertuples(), is_computed, strict=True)
     ]
-    return table.assign(arguments=parsed, computed=is_computed, rule=rules)
+    told = {"needs": table.needs.fillna(""), "main": table.main == "yes"}
+    return table.assign(arguments=parsed, computed=is_computed, rule=rules, **told)
 
 
 def measure(claim):
@@ -42,44 +55,49 @@ def measure(claim):
     raise ValueError(f"Claim {claim.id!r} names the measure {claim.measure!r}, which does not exist.")
 
 
+def families() -> pd.DataFrame:
+    """The questions that claims answer: family, paper, rank (primary or secondary), question."""
+    return published.table("claim_families")
+
+
 def scoreboard(records: list[dict], claims: pd.DataFrame | None = None) -> pd.DataFrame:
     """Judge the claims by the runs in ``records`` (missing ones are no error); one row per claim.
 
-    Columns: id, paper, label, statement, where, statistic, rule, sesoi, unit; published (the effect in the
-    paper's own table), authors (in the PLIF authors' logs: one run per setting, no interval); ours, low, high
-    (95 % interval over seeds, for that claim alone), n (seeds), p, p_holm (corrected for all claims tested);
-    verdict, reason, scope ("paper": as much training as the paper's, "reduced", "computed" or ""), difference
-    (ours - published), data, budget.
+    Columns: those of claims.csv in WORDS, and rule; published (effect in the paper's table), authors (in the
+    authors' logs: one run per setting, no interval); ours, low, high (95 % interval over seeds, for that
+    claim alone), n (seeds), dead (runs that never learned), p, p_holm (corrected within the family); verdict,
+    scope (of verdicts.SCOPES; "" without runs), reason, parts (task by task or neuron by neuron), sizes (at
+    other budgets), difference (ours - published), data, budget.
     """
     claims = listed() if claims is None else claims
     rows, effects = [], []
     for claim in claims.itertuples(index=False):
         effect = measure(claim)(records, claim.arguments)
         effects.append(effect)
-        rows.append(_numbers(claim, effect))
+        rows.append(_numbers(claim, effect) | {"sizes": _other_sizes(claim, records, effect)})
     table = pd.DataFrame(rows)
     tested = [effect.records for effect in effects if effect is not None and effect.records]
     table.attrs["passports"] = {words: seen for runs in tested for words, seen in tables.behind(runs).items()}
-    open_to_test = (table.reason == "").to_numpy()
-    p = [value if fit else math.nan for value, fit in zip(table.p, open_to_test, strict=True)]
-    table["p"], table["p_holm"] = p, verdicts.holm(p)
+    open_to_test = table.reason == ""
+    table["p"] = table.p.where(open_to_test)
+    table["p_holm"] = table.groupby("family").p.transform(lambda p: verdicts.holm(p.tolist()))
     for place, (claim, effect) in enumerate(zip(claims.itertuples(index=False), effects, strict=True)):
         if open_to_test[place]:
-            verdict, reason = verdicts.decide(claim.test, claim.sesoi, effect, table.p_holm[place])
-            if verdict == verdicts.HOLDS and effect.left_out and claim.arguments.get("over") == ["least"]:
-                # One task can refute "on each", but not all of those tested can prove it for the others.
-                verdict, reason = verdicts.UNDECIDED, "holds where it could be tested"
-            words = [text for text in (reason, effect.note) if text]
-            table.loc[place, ["verdict", "reason"]] = verdict, "; ".join(dict.fromkeys(words))
-    last = ["ours", "low", "high", "n", "p", "p_holm", "verdict", "reason", "scope"]
-    last += ["difference", "data", "budget"]
+            row = table.loc[place]
+            theirs = {"the paper's own number": row.published, "the authors' own run": row.authors}
+            verdict, reason = _judge(claim, effect, row.p_holm, theirs)
+            table.loc[place, ["verdict", "reason"]] = verdict, reason
+    last = ["ours", "low", "high", "n", "dead", "p", "p_holm", "verdict", "scope", "reason"]
+    last += ["parts", "sizes", "difference", "data", "budget"]
     return table[[name for name in table if name not in last] + last]
 
 
 def count(table: pd.DataFrame) -> pd.DataFrame:
-    """How many claims of each paper got which verdict: verdicts down, papers across."""
-    counts = pd.crosstab(table.verdict, table.paper)
-    return counts.reindex(index=[verdict for verdict in VERDICTS if verdict in counts.index])
+    """How many claims got which verdict in which scope: (scope, verdict) down, papers across."""
+    scope = table.scope.where(table.verdict != NOT_TESTABLE, "")
+    counts = pd.crosstab([scope.rename("scope"), table.verdict], table.paper)
+    order = [(scope, verdict) for scope in (*verdicts.SCOPES, "") for verdict in VERDICTS]
+    return counts.reindex(index=[pair for pair in order if pair in counts.index])
 
 
 def _argument(item: str) -> tuple[str, list[str]]:
@@ -97,24 +115,62 @@ def _numbers(claim, effect: Effect | None) -> dict:
             quoted[name] = math.nan if theirs is None else theirs.ours
     row |= quoted
     if effect is None:
-        nothing = dict.fromkeys(("ours", "low", "high", "p", "difference"), math.nan) | {"n": 0}
-        words = {"verdict": NOT_TESTABLE, "reason": _missing(claim), "scope": ""}
+        nothing = dict.fromkeys(("ours", "low", "high", "p", "difference"), math.nan) | {"n": 0, "dead": 0}
+        words = {"verdict": NOT_TESTABLE, "reason": _missing(claim), "scope": "", "parts": ""}
         return row | nothing | words | {"data": tables.NOT_RUN, "budget": ""}
     low, high = effect.interval
     behind = list(effect.records)
+    size = AT_PAPERS_SIZE if all(map(as_the_paper, behind)) else AT_OUR_SIZE
     return row | {
         "ours": effect.ours,
         "low": low,
         "high": high,
         "n": effect.n,
+        "dead": effect.dead,
         "p": verdicts.p_value(claim.test, claim.sesoi, effect),
         "difference": effect.ours - row["published"],
         "verdict": NOT_TESTABLE,
         "reason": _obstacle(claim, behind),
-        "scope": "computed" if effect.computed else "paper" if all(map(as_the_paper, behind)) else "reduced",
+        "scope": ARITHMETIC if effect.computed else size,
+        "parts": ", ".join(
+            f"{PAPER_TITLE.get(name, name)} {value:.2f}" for name, value in effect.parts.items()
+        ),
         "data": tables.data_label(behind) if behind else "computed, no data",
         "budget": tables.budget(behind) if behind else "",
     }
+
+
+def _judge(claim, effect: Effect, p_holm: float, theirs: dict[str, float]) -> tuple[str, str]:
+    """Verdict of a claim that can be tested, and what a reader must know about it."""
+    verdict, reason = verdicts.decide(claim.test, claim.sesoi, effect, p_holm)
+    if verdict == verdicts.HOLDS and effect.left_out and claim.arguments.get("over") == ["least"]:
+        # One task can refute "on each", but not all of those tested can prove it for the others.
+        verdict, reason = verdicts.UNDECIDED, "holds where it could be tested"
+    words = [reason, effect.note]
+    if effect.dead:
+        words.append(f"{effect.dead} of {len(effect.records)} runs never learned")
+    opposite = {verdicts.HOLDS: verdicts.FAILS, verdicts.FAILS: verdicts.HOLDS}.get(verdict)
+    for whose, number in theirs.items():
+        if math.isfinite(number) and verdicts.side(claim.test, claim.sesoi, number) == opposite:
+            words.append(f"{whose}, {number:.2f}, says the opposite")
+    return verdict, "; ".join(dict.fromkeys(filter(None, words)))
+
+
+def _other_sizes(claim, records: list[dict], effect: Effect | None) -> str:
+    """The effect of a claim about one task at every other budget that is recorded, nearest to the paper's
+    first.
+    """
+    if len(claim.arguments.get("task", ())) != 1:
+        return ""
+    words = []
+    while effect is not None and effect.records:
+        used = set(map(selection.budget, effect.records))
+        records = [record for record in records if selection.budget(record) not in used]
+        effect = measure(claim)(records, claim.arguments)
+        if effect is not None:
+            seeds = f"{effect.n} seed{'s' if effect.n > 1 else ''}"
+            words.append(f"{effect.ours:.2f} ({tables.budget(effect.records)}; {seeds})")
+    return "; ".join(words)
 
 
 def _missing(claim) -> str:
@@ -127,15 +183,26 @@ def _obstacle(claim, records) -> str:
     stand_ins = [record for record in records if record["source"] == "stand-in"]
     if stand_ins:
         return f"stand-in data: {', '.join(dict.fromkeys(record['dataset'] for record in stand_ins))}"
-    if claim.measure in NEEDS_PAPER_BUDGET and not all(map(as_the_paper, records)):
-        return "an absolute accuracy, with less training or a smaller network than the paper's"
+    if claim.needs == "paper" and not all(map(as_the_paper, records)):
+        return "an absolute accuracy, with less training or a smaller network than the paper's, or other data"
+    if claim.needs == "restart" and any(map(_annealed_once, records)):
+        return "anything settles at the end of the one cosine that anneals the learning rate"
     return ""
 
 
+def _annealed_once(record: dict) -> bool:
+    schedule, epochs = record["config"]["schedule"], record["config"]["epochs"]
+    return schedule.startswith("cosine") and epochs <= int(schedule.removeprefix("cosine"))
+
+
 def as_the_paper(record: dict) -> bool:
-    """Whether a run had the paper's network, epochs and all samples of its data."""
+    """Whether a run had the paper's own data, network, epochs and all samples."""
     config, task = record["config"], record["task"]
-    if config.get("train_samples") or config.get("test_samples"):
+    if (
+        config.get("train_samples")
+        or config.get("test_samples")
+        or trust(record["source"]) > trust("package")
+    ):
         return False
     if record["paper"] == "plif":
         nets = {networks.with_pooling(networks.TABLE_S1[task], kind) for kind in ("max", "average")}

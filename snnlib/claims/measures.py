@@ -12,6 +12,7 @@ import numpy as np
 from snnlib.claims.selection import choose_tasks, mean_of, seeds_of
 from snnlib.claims.verdicts import Effect, over_seeds, unpaired
 from snnlib.papers import meta_neurons, published
+from snnlib.results.tables import never_learned
 
 NEURONS = ("2-FS", "2-RS", "2-SDS", "2-WDS", "1st-order")
 TABLES = {"mdn": "mdn_table4", "plif": "plif_table2"}
@@ -32,7 +33,24 @@ def gap(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
     def difference(task, runs):
         return mean_of(runs[: len(a)], value_a) - mean_of(runs[len(a) :], value_b)
 
-    return _pool(found, difference, arguments)
+    effect = _pool(found, difference, arguments)
+    if effect is None or len(found) > 1 or len(a) == len(b) == 1:
+        return effect
+    runs = next(iter(found.values())).values()
+    return replace(effect, parts=_settings(runs, a, b, value_a, value_b))
+
+
+def _settings(runs_of_seeds, a, b, value_a, value_b) -> dict[str, float]:
+    """The settings of a comparison one by one: neuron by neuron a minus b where both sides have the same
+    neurons, otherwise the value of each.
+    """
+    each = np.array(
+        [[*map(value_a, runs[: len(a)]), *map(value_b, runs[len(a) :])] for runs in runs_of_seeds]
+    ).mean(0)
+    names = [setting.split("/")[0] for setting in (*a, *b)]
+    if names[: len(a)] == names[len(a) :]:
+        return dict(zip(names, each[: len(a)] - each[len(a) :], strict=False))
+    return dict(zip(names, each, strict=True))
 
 
 def level(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
@@ -185,16 +203,28 @@ def _normalised(runs: list[dict]) -> np.ndarray:
 
 
 def _pool(found, measure, arguments) -> Effect | None:
-    """Combine tasks seed by seed: over=mean (default) or over=least; says which tasks were left out."""
+    """Combine tasks seed by seed: over=mean (default) or over=least; says which tasks were left out, how many
+    runs never learned, and what each task gives.
+    """
     tasks = choose_tasks(found)
     seeds = sorted(set.intersection(*(set(found[task]) for task in tasks))) if tasks else []
     if not seeds:
         return None
     combine = min if arguments.get("over", ["mean"])[0] == "least" else np.mean
-    values = {seed: float(combine([measure(task, found[task][seed]) for task in tasks])) for seed in seeds}
+    each = {seed: [measure(task, found[task][seed]) for task in tasks] for seed in seeds}
+    values = {seed: float(combine(numbers)) for seed, numbers in each.items()}
     if not np.isfinite(list(values.values())).all():
         return None
-    left_out = [task for task in found if task not in tasks]
+    left_out = tuple(task for task in found if task not in tasks)
     note = f"without {', '.join(left_out)}" if left_out else ""
     behind = [run for task in tasks for seed in seeds for run in found[task][seed]]
-    return replace(over_seeds(values, behind, note), left_out=tuple(left_out))
+    silent = {seed: sum(never_learned(run) for task in tasks for run in found[task][seed]) for seed in seeds}
+    living = {seed: value for seed, value in values.items() if not silent[seed]}
+    parts = np.mean(list(each.values()), axis=0).tolist()
+    return replace(
+        over_seeds(values, behind, note),
+        left_out=left_out,
+        dead=sum(silent.values()),
+        living=over_seeds(living) if living and any(silent.values()) else None,
+        parts=dict(zip(tasks, parts, strict=True)) if len(tasks) > 1 else {},
+    )

@@ -4,14 +4,19 @@ A setting is written "2-FS", "2-FS/form:spectrogram" (a task option) or, for the
 "PLIF/2/max/validation", "PLIF/2/max/time_steps:4".
 """
 
+import functools
+import re
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from snnlib.neurons import PRESETS
+from snnlib.papers import published
 from snnlib.runs.config import beyond
 
 EVENTS = ("cifar10_dvs", "dvs128_gesture")
+ENOUGH_SEEDS = 3  # from so many on, a budget nearer to the paper's is preferred to one with more seeds
+PLIF_LEARNING_RATE = 1e-3
 Measure = Callable[[dict], float]
 
 
@@ -24,7 +29,9 @@ def matches(record: dict, task: str, setting: str) -> bool:
     wanted = dict(item.split(":") for item in rest if ":" in item)
     if task in EVENTS:  # smaller frames are a matter of budget, not of setting
         options = {}
-    if record["task"] != task or record["neuron"] != neuron or beyond(config):
+    if record["task"] != task or record["neuron"] != neuron:
+        return False
+    if beyond(config) or not _trained_as_published(record):
         return False
     if {key: str(value) for key, value in options.items()} != wanted:
         return False
@@ -40,29 +47,57 @@ def matches(record: dict, task: str, setting: str) -> bool:
 def seeds_of(records: Iterable[dict], task: str, settings: Iterable[str]) -> dict[int, list[dict]]:
     """Seed -> one record per setting, for the seeds that have all of them under one budget.
 
-    Budgets are never mixed: of several, the one with the most training counts, of equals the one with more
-    seeds. {} where no seed has all.
+    Budgets are never mixed: of those with at least ENOUGH_SEEDS seeds, or else with the most, the one with
+    the most training counts, of equals the larger network. {} where no seed has all.
     """
     settings, budgets = list(settings), {}
     for record in records:
         for place, setting in enumerate(settings):
             if matches(record, task, setting):
-                runs = budgets.setdefault(_budget(record), {}).setdefault(record["seed"], {})
+                runs = budgets.setdefault(budget(record), {}).setdefault(record["seed"], {})
                 runs.setdefault(place, record)
     whole = {
-        budget: {seed: runs for seed, runs in seeds.items() if len(runs) == len(settings)}
-        for budget, seeds in budgets.items()
+        size: {seed: runs for seed, runs in seeds.items() if len(runs) == len(settings)}
+        for size, seeds in budgets.items()
     }
-    whole = {budget: seeds for budget, seeds in whole.items() if seeds}
+    whole = {size: seeds for size, seeds in whole.items() if seeds}
     if not whole:
         return {}
-    best = max(whole, key=lambda budget: (budget[0] * budget[1], len(whole[budget]), budget))
+    enough = min(ENOUGH_SEEDS, max(map(len, whole.values())))
+    fit = [size for size, seeds in whole.items() if len(seeds) >= enough]
+    best = max(fit, key=lambda b: (b[0] * b[1], _width(b[4]), len(whole[b]), b))
     return {
         seed: [runs[place] for place in range(len(settings))] for seed, runs in sorted(whole[best].items())
     }
 
 
-def _budget(record):
+def _trained_as_published(record) -> bool:
+    """Whether a run has the paper's learning rate, and not more epochs; others are no evidence for its
+    sentences.
+    """
+    config = record["config"]
+    if "learning_rate" not in config:  # a published number
+        return True
+    if record["paper"] == "plif":
+        return config["learning_rate"] == PLIF_LEARNING_RATE
+    learning_rate, epochs = _table_1()[record["task"]]
+    return config["learning_rate"] == learning_rate and config["epochs"] <= epochs
+
+
+@functools.cache
+def _table_1() -> dict[str, tuple[float, int]]:
+    """Learning rate of the weights and epochs of each MDN task."""
+    table = published.table("mdn_table1")
+    return dict(zip(table.task, zip(table.eta_w, table.epochs, strict=True), strict=True))
+
+
+def _width(network: str) -> int:
+    """Neurons of the largest layer in the notation of a network (0: none is given)."""
+    return max(map(int, re.findall(r"\d+", network)), default=0)
+
+
+def budget(record: dict) -> tuple:
+    """What makes runs comparable: samples, epochs, batch size, the network but for its pooling, data."""
     config = record["config"]
     network = record["network"].replace("APk2s2", "MPk2s2")  # pooling is a setting
     return (

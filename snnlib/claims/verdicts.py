@@ -2,25 +2,21 @@
 
 Every rule compares one number with the smallest effect that counts (SESOI). p is the t-test against the
 boundary named in the rule, doubled, because which side is tested depends on where the effect lies; a verdict
-other than "undecided" needs it below 0.05 after correction for all claims that were tested together.
+other than "undecided" needs it below 0.05 after correction for all claims of its family. With runs that never
+learned it is decided only if it is decided the same way with and without their seeds. Chapter 06 states all
+rules and when they were fixed.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import stats
 
 ALPHA = 0.05
 HOLDS, FAILS, UNDECIDED, NOT_TESTABLE = "holds", "fails", "undecided", "not testable here"
-VERDICTS = (
-    HOLDS,
-    f"{HOLDS} (computed)",
-    FAILS,
-    f"{FAILS} (computed)",
-    UNDECIDED,
-    NOT_TESTABLE,
-)
+VERDICTS = (HOLDS, FAILS, UNDECIDED, NOT_TESTABLE)
+SCOPES = ("at the paper's size", "at our size", "arithmetic")
 RULES = {
     "above": "Holds if the effect is at least {sesoi:g} and significantly above 0; fails if it is "
     "significantly below {sesoi:g}.",
@@ -42,7 +38,8 @@ class Effect:
 
     ``computed``: a deterministic number, with an interval of width 0. ``values``: one per seed, where a rule
     counts. ``records``: the runs behind it. ``note``: what a reader must know. ``left_out``: tasks that
-    could not be used.
+    could not be used. ``dead``: number of runs that never learned; ``living``: the effect without their
+    seeds, None where no seed is left. ``parts``: the same effect task by task or neuron by neuron.
     """
 
     ours: float
@@ -54,6 +51,9 @@ class Effect:
     note: str = ""
     computed: bool = False
     left_out: tuple[str, ...] = ()
+    dead: int = 0
+    living: "Effect | None" = None
+    parts: dict[str, float] = field(default_factory=dict)
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -81,7 +81,9 @@ def unpaired(first: Effect, second: Effect) -> Effect:
     df = float(parts.sum() ** 2 / (parts**2 / freedom).sum()) if enough else 0.0
     se = math.sqrt(parts.sum()) if enough else math.nan
     mean, n = first.ours - second.ours, min(first.n, second.n)
-    return Effect(mean, se, df, n, (), first.records + second.records)
+    both = Effect(mean, se, df, n, (), first.records + second.records, dead=first.dead + second.dead)
+    living = [side.living if side.dead else side for side in (first, second)]
+    return both if not both.dead or None in living else replace(both, living=unpaired(*living))
 
 
 def exact(value: float, note: str = "") -> Effect:
@@ -101,7 +103,17 @@ def side(test: str, sesoi: float, ours: float) -> str:
 
 
 def p_value(test: str, sesoi: float, effect: Effect) -> float:
-    """Two-sided p against the boundary of the side on which the effect lies; NaN where there is no test."""
+    """Two-sided p against the boundary of the side on which the effect lies; NaN where there is no test.
+
+    With dead runs the larger p of the effect with their seeds and without; 1 if the two lie on two sides.
+    """
+    if effect.dead:
+        if effect.living is None:
+            return math.nan
+        with_all = replace(effect, dead=0)
+        if side(test, sesoi, effect.ours) != side(test, sesoi, effect.living.ours):
+            return 1.0
+        return max(p_value(test, sesoi, with_all), p_value(test, sesoi, effect.living), key=_nan_first)
     if effect.computed or test == "count" or not (effect.se > 0 and effect.df > 0):
         return math.nan
     x, inside = effect.ours, side(test, sesoi, effect.ours) == HOLDS
@@ -129,16 +141,22 @@ def decide(test: str, sesoi: float, effect: Effect, p_corrected: float) -> tuple
     """(verdict, reason in words) of a claim that can be tested."""
     if effect.computed:
         inside = effect.ours > sesoi if test == "above" else side(test, sesoi, effect.ours) == HOLDS
-        return f"{HOLDS if inside else FAILS} (computed)", effect.note
+        return HOLDS if inside else FAILS, effect.note
     if test == "count":
         return _count(sesoi, effect)
     if effect.n == 1:
         return UNDECIDED, "one seed"
+    if effect.dead and effect.living is None:
+        return UNDECIDED, "every seed has a run that never learned"
     if not math.isfinite(p_corrected):
         return UNDECIDED, f"the same value for all {effect.n} seeds"
     if p_corrected < ALPHA:
         return side(test, sesoi, effect.ours), ""
     return UNDECIDED, f"p = {p_corrected:.2g} after correction"
+
+
+def _nan_first(p: float) -> float:
+    return math.inf if math.isnan(p) else p
 
 
 def _count(least: float, effect: Effect) -> tuple[str, str]:

@@ -1,12 +1,13 @@
 """Sound files in, the papers' two kinds of features out (librosa's mel bands and MFCC)."""
 
 import functools
+import io
 import re
 from pathlib import Path
 
 import numpy as np
 
-from .registry import SourceError
+from .reading import content, reading
 
 VERSION = 1  # of the two feature functions; part of every cache key
 
@@ -50,32 +51,35 @@ def mfcc_steps(samples: np.ndarray, rate: int, steps: int = 20, frames: int = 80
     return np.pad(mfcc, ((0, frames - len(mfcc)), (0, 0))).reshape(steps, -1).astype(np.float32)
 
 
-def read_audio(path: Path) -> tuple[np.ndarray, int]:
-    """Mono samples in [-1, 1] and the rate of a WAV or NIST SPHERE file. SourceError if it is cut short or
-    unreadable."""
+REMEDY = "Copy or fetch it again (data/README.md says from where), or remove the folder."
+RATES = 4_000, 192_000  # Hz; neither of the two features means the same outside
+
+
+def read_audio(path: Path, longest: float = 60.0) -> tuple[np.ndarray, int]:
+    """Mono samples in [-1, 1] and the rate of a WAV or NIST SPHERE file. SourceError if it is cut short,
+    unreadable, longer than ``longest`` seconds, or if its numbers are no sound."""
     import soundfile
 
-    head = path.read_bytes()[:1024]
-    remedy = "Copy or fetch it again (data/README.md says from where)."
-    if head[:4] == b"RIFF" and int.from_bytes(head[4:8], "little") + 8 > path.stat().st_size:
-        raise SourceError(path, "a whole WAV file, it is cut short", remedy)
-    if head[:7] == b"NIST_1A":
-        if b"shorten" in head:
-            raise SourceError(
-                path,
-                "uncompressed samples, it is compressed with shorten",
-                "Convert the corpus with LDC's sph2pipe first.",
-            )
-        count, width = (
-            int(m[1]) if (m := re.search(rb"%s -i (\d+)" % field, head)) else 0
-            for field in (b"sample_count", b"sample_n_bytes")
-        )
-        if 1024 + count * width > path.stat().st_size:
-            raise SourceError(path, "a whole SPHERE file, it is cut short", remedy)
-    try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (RuntimeError, OSError) as problem:
-        raise SourceError(path, "a readable WAV or SPHERE file", remedy) from problem
-    if len(samples) < rate // 50:
-        raise SourceError(path, "at least 20 ms of sound", remedy)
+    what = "a whole, uncompressed WAV or SPHERE file"
+    data = content(path, what, REMEDY)
+    if data[:7] == b"NIST_1A" and b"shorten" in data[:1024]:
+        with reading(path, "uncompressed samples", "Convert the corpus with LDC's sph2pipe first."):
+            raise ValueError("it is compressed with shorten")
+    with reading(path, what, REMEDY):
+        if data[:4] == b"RIFF" and int.from_bytes(data[4:8], "little") + 8 > len(data):
+            raise ValueError("it is cut short")
+        if data[:7] == b"NIST_1A":
+            fields = dict(re.findall(rb"(sample_count|sample_n_bytes|channel_count) -i (\d+)", data[:1024]))
+            counts = [int(fields.get(name, 0)) for name in (b"sample_count", b"sample_n_bytes")]
+            if 1024 + counts[0] * counts[1] * int(fields.get(b"channel_count", 1)) > len(data):
+                raise ValueError("it is cut short")
+        samples, rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+        if not RATES[0] <= rate <= RATES[1]:
+            raise ValueError(f"its sampling rate is {rate:,} Hz, outside {RATES[0]:,} to {RATES[1]:,}")
+        if not rate // 50 <= len(samples) <= longest * rate:
+            raise ValueError(f"it holds {len(samples) / rate:.3f} s of sound, not 0.02 to {longest:g} s")
+        if not np.isfinite(samples).all():
+            raise ValueError("its samples are not finite")
+        if np.abs(samples).max() > 8:  # a little above 1 is what resampling leaves
+            raise ValueError(f"its samples reach {np.abs(samples).max():,.0f}, not 1")
     return samples.mean(1), rate

@@ -1,15 +1,15 @@
 """Decoded tensors and file checksums, kept under ``DATA/cache`` and written atomically.
 
-Nothing here may fail because the data root is read-only or full: then the user's temporary folder is used,
-or nothing.
+Nothing here may fail because the data root is read-only or full: then the user's private folder is used, or
+nothing. Beside each file lies the SHA-256 of its content, and a file that differs from it is made again.
 """
 
 import contextlib
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from .. import paths
-from ..files import write_atomically
+from ..files import private_folder, write_atomically, write_text
+from .reading import in_order, reading, regular
 
 VERSION = 1  # raise it when the code that fills the cache changes what it stores
 
@@ -42,6 +43,8 @@ def load(name: str, read: Callable[[Path], Any]):
     """``read`` of the cached file ``name``, or None; a damaged file is removed."""
     for folder in folders():
         try:
+            if (folder / f"{name}.sha256").read_text() != _digest(folder / name, "sha256"):
+                raise ValueError("not what was stored")
             return read(folder / name)
         except FileNotFoundError:
             continue
@@ -55,51 +58,77 @@ def store(name: str, write: Callable[[Path], Any]) -> bool:
     """Let ``write`` fill the cached file ``name``; whether there was a place for it."""
     for folder in folders():
         try:
-            write_atomically(folder / name, write)
+            stored = write_atomically(folder / name, write)
+            write_text(folder / f"{name}.sha256", _digest(stored, "sha256"))
             return True
         except (OSError, RuntimeError):  # torch.save wraps "disk full" in RuntimeError
             continue
     return False
 
 
-def file_digest(path: Path, kind: str = "sha256", compute: Callable[[], str] | None = None) -> str:
-    """Hex digest of a file, remembered by size and modification time.
+def file_digest(
+    path: Path, what: str, remedy: str, kind: str = "sha256", compute: Callable[[], str] | None = None
+) -> str:
+    """Hex digest of a file, remembered by everything that a change of the file changes.
 
     ``compute`` replaces the plain digest (for example one over the decompressed content); ``kind`` then
-    names it.
+    names it. SourceError (``what`` the file should be, ``remedy``): it cannot be read or is empty.
     """
-    stat = path.stat()
-    return _remembered(
-        f"{kind}:{path}", [stat.st_size, stat.st_mtime_ns], compute or (lambda: _digest(path, kind))
-    )
+    with reading(path, what, remedy):
+        stamp = _stamp(path)
+        if not stamp[0]:
+            raise ValueError("it is empty")
+        return _remembered(f"{kind}:{path}", stamp, compute or (lambda: _digest(path, kind)))
 
 
-def files_fingerprint(folder: Path, files: Iterable[Path], content=True, remember=True) -> str:
-    """SHA-256 over names and content of many files below ``folder``; names and sizes if not ``content``."""
-    listing = hashlib.sha256()
-    files = sorted(files)
-    for file in files:
-        stat = file.stat()
-        row = f"{file.relative_to(folder)}\0{stat.st_size}"
-        listing.update(f"{row}\0{stat.st_mtime_ns}\n".encode() if content else f"{row}\n".encode())
-    if not content:
-        return listing.hexdigest()
+def files_fingerprint(folder: Path, names: Iterable[str], what: str, remedy: str, remember=True) -> str:
+    """SHA-256 over names and content of many files, ``names`` from ``folder`` on. SourceError: one cannot be
+    read."""
+    listing, names, start = hashlib.sha256(), in_order(names), f"{folder}{os.sep}"
+    for name in names:
+        with reading(start + name, what, remedy):
+            listing.update(f"{name}\0{_stamp(start + name)}\n".encode())
 
     def read() -> str:
         digest = hashlib.sha256()
-        for file in files:
-            digest.update(f"{file.relative_to(folder)}\0{_digest(file, 'sha256')}\n".encode())
+        for name in names:
+            with reading(start + name, what, remedy):
+                digest.update(f"{name}\0{_digest(start + name, 'sha256')}\n".encode())
         return digest.hexdigest()
 
     return _remembered(f"tree:{folder}", listing.hexdigest(), read) if remember else read()
 
 
-def folders() -> list[Path]:
-    user = os.getuid() if hasattr(os, "getuid") else "user"
-    return [paths.DATA / "cache", Path(tempfile.gettempdir()) / f"snnlib-cache-{user}"]
+def say_if_fewer(title: str, folder: Path, count: int, whole: int = 0) -> None:
+    """Warn that recordings are gone: ``folder`` held more than ``count`` when this was last asked, or a copy
+    is known to have ``whole``. Said where data are located, which is before anything is trained on them."""
+    name = f"count-{hashlib.sha256(str(folder).encode()).hexdigest()[:20]}.json"
+    before = load(name, lambda path: int(path.read_text())) or 0
+    if count > before:
+        store(name, lambda temporary: temporary.write_text(str(count)))
+    if count < max(before, whole):
+        warnings.warn(
+            f"{title}: {count:,} of {max(before, whole):,} recordings are left in {folder}", stacklevel=2
+        )
 
 
-def _digest(path: Path, kind: str) -> str:
+def folders() -> Iterator[Path]:
+    """Where cached files may lie. A data root that is not there is not made: its name may be mistyped."""
+    if paths.DATA.is_dir():
+        yield paths.DATA / "cache"
+    try:
+        yield private_folder()
+    except OSError as problem:
+        warnings.warn(f"nothing is cached outside the data root: {problem}", stacklevel=2)
+
+
+def _stamp(path: Path | str) -> list[int]:
+    # The time of the last change of state (ctime) cannot be set back, as the time of modification can.
+    found = regular(path)
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+
+
+def _digest(path: Path | str, kind: str) -> str:
     with open(path, "rb") as f:
         return hashlib.file_digest(f, kind).hexdigest()
 

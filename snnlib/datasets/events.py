@@ -51,7 +51,9 @@ def _recordings(r: Recordings) -> Source:
         return event_files.locate(r)
 
     def read(located, paper, options):
-        return _splits(r.name, located, view_of(r, paper, options), event_files.open_splits(r))
+        return _splits(
+            r.name, located, view_of(r, paper, options), event_files.open_splits(r, located.payload)
+        )
 
     return Source(locate, read)
 

@@ -6,29 +6,30 @@ nothing is loaded otherwise.
 """
 
 import contextlib
+import gzip
+import os
+import re
 import shutil
-import socket
 import tempfile
-import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterable
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import paths
 from . import cache, nettalk
-from .event_files import SETS
-from .registry import SourceError, identify
+from .download import PROBE_SECONDS, download, probe, source
+from .event_files import SETS, leave_receipt
+from .reading import SourceError, reading
+from .registry import entry, identify, load
+from .speech import FSDD_CONTENT
 
-PROBE_SECONDS = 6.0  # for all servers together, name look-up included
-STALL_SECONDS = 10.0  # a download that receives nothing for so long has failed
 BIG = 250  # MB; sets above it are fetched only when named
 
 UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases/undocumented/connectionist-bench/nettalk/"
 FSDD = "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/heads/master.zip"
-FSDD_CONTENT = "99aa5e3a7c82"  # start of cache.files_fingerprint of the 3,000 recordings
+LATER = "The server sent something else; try later."
 
 
 @dataclass(frozen=True)
@@ -36,110 +37,137 @@ class Download:
     """``get(folder)`` lays the set out in ``folder`` as in the data root and returns how it was checked."""
 
     megabytes: int
-    url: str  # what the probe asks for
+    file: str  # the first file, as its path below the data root,
+    url: str  # and where it is, which is what the probe asks for
     get: Callable[[Path], str]
     completes: bool = False  # fetched by name even if a part of the set is there
 
 
-def _torchvision(name: str):
+def _get_idx(name: str, where: str):
     def get(folder: Path) -> str:
         from torchvision import datasets
 
-        for train in (True, False):
-            getattr(datasets, name)(str(folder), train=train, download=True)
-        for archive in folder.glob("*.tar.gz"):
-            archive.unlink()
+        for file, md5 in getattr(datasets, name).resources:
+            packed = download(folder, f"{name}/raw/{file}", where + file, 60, md5)
+            with gzip.open(packed) as content:  # read in a tenth of the time
+                packed.with_suffix("").write_bytes(content.read())
+            packed.unlink()
         return "MD5 as published"
 
     return get
 
 
-def _tonic(name: str):
-    """Tonic compares the MD5; the sums are left beside the recordings and the archives (up to 8 GB) are
-    removed."""
+def _get_cifar10(folder: Path) -> str:
+    from torchvision.datasets import CIFAR10
+
+    archive = download(folder, CIFAR10.filename, CIFAR10.url, 350, CIFAR10.tgz_md5)
+    shutil.unpack_archive(archive, folder)
+    archive.unlink()
+    return "MD5 as published"
+
+
+def _get_events(name: str):
+    """Tonic unpacks; what came out is noted down and the archives (up to 8 GB) are removed."""
 
     def get(folder: Path) -> str:
         r = SETS[name]
-        for split in ({"train": True}, {"train": False}) if len(r.patterns) == 2 else ({},):
-            r.tonic_class(save_to=str(folder), **split)
+        limit = 2 * DOWNLOADS[name].megabytes
+        whole = len(r.patterns) == 1
         for archive, attribute in r.archives:
-            (folder / r.tonic / f"{archive}.md5").write_text(getattr(r.tonic_class, attribute))
+            part = attribute.removesuffix("md5")  # "train_", "test_" or, for the whole set, "file_"
+            url = r.tonic_class.url if whole else getattr(r.tonic_class, f"{part}url")
+            local = paths.DATA / r.tonic / archive
+            file = f"{r.tonic}/{archive}"
+            expected = getattr(r.tonic_class, attribute)
+            if local.is_file() and cache.file_digest(local, "an archive", r.remedy, "md5") == expected:
+                (folder / file).parent.mkdir(exist_ok=True)
+                (folder / file).symlink_to(local.resolve())
+            else:
+                download(folder, file, url, limit, expected)
+        for split in ({},) if whole else ({"train": True}, {"train": False}):
+            r.tonic_class(save_to=str(folder), **split)  # finds the archives and unpacks them
         for archive in [*(folder / r.tonic).glob("*.zip"), *(folder / r.tonic).glob("*.tar.gz")]:
             archive.unlink()
+        leave_receipt(r, folder / r.tonic)
         return "MD5 as published"
 
     return get
 
 
-def _download(url: str, folder: Path, unpack=None):
-    """Path of the file in ``folder`` or, with ``unpack``, paths of what was in the archive. OSError if the
-    download fails, stalls or ends early."""
-    import pooch
-
-    pooch.get_logger().setLevel("WARNING")
-    loader = pooch.HTTPDownloader(progressbar=True, timeout=STALL_SECONDS)
-    return pooch.retrieve(url, None, url.rsplit("/", 1)[1], folder, processor=unpack, downloader=loader)
-
-
 def _get_nettalk(folder: Path) -> str:
-    file = Path(_download(UCI + "nettalk.data", folder / "NETtalk"))
-    entries = len(nettalk.read_dictionary(file))
-    if entries < 20000:
-        raise SourceError(
-            file.name, f"about 20,008 entries, found {entries}", "The server sent something else; try later."
-        )
-    with contextlib.suppress(OSError):  # the dictionary alone is enough
-        _download(UCI + "nettalk.list", folder / "NETtalk")
-    return f"no published checksum; {entries:,} well-formed entries"
+    file = download(folder, "NETtalk/nettalk.data", UCI + "nettalk.data", 20)
+    words = nettalk.read_dictionary(file)
+    if not nettalk.ENTRIES - 50 <= len(words) <= nettalk.ENTRIES + 50:
+        raise SourceError(file.name, f"about {nettalk.ENTRIES:,} entries, found {len(words):,}", LATER)
+    found = f"no published checksum; {len(words):,} well-formed entries"
+    try:
+        nettalk.common_words(download(folder, "NETtalk/nettalk.list", UCI + "nettalk.list", 1), words)
+    except Exception:  # whatever the server sends: the dictionary alone is enough
+        (folder / "NETtalk/nettalk.list").unlink(missing_ok=True)
+        found += ", without nettalk.list"
+    return found
 
 
 def _get_fsdd(folder: Path) -> str:
-    import pooch
-
     target = folder / "FSDD" / "recordings"
     target.mkdir(parents=True)
-    with tempfile.TemporaryDirectory(dir=folder) as aside:
-        for file in map(Path, _download(FSDD, aside, pooch.Unzip())):
-            if file.parent.name == "recordings" and file.suffix == ".wav":
-                file.replace(target / file.name)
-    files = list(target.iterdir())
-    if len(files) != 3000:
-        raise SourceError(
-            "Free Spoken Digit Dataset",
-            f"3,000 recordings, found {len(files)}",
-            "The server sent something else; try later.",
-        )
-    if cache.files_fingerprint(target, files, remember=False).startswith(FSDD_CONTENT):
-        return "content as known"
-    return "3,000 recordings, content differs from the copy known to this project"
+    archive = download(folder, "FSDD/master.zip", FSDD, 60)
+    title = "Free Spoken Digit Dataset"
+    with reading(title, "a zip archive", LATER), zipfile.ZipFile(archive) as packed:
+        inside = [m for m in packed.infolist() if re.fullmatch(r"[^/]+/recordings/\d_\w+\.wav", m.filename)]
+        if len(inside) != 3000:
+            raise SourceError(title, f"3,000 recordings, found {len(inside):,}", LATER)
+        if sum(m.file_size for m in inside) > 100e6:
+            raise SourceError(title, "recordings of 24 MB together, found more than 100", LATER)
+        for member in inside:
+            (target / Path(member.filename).name).write_bytes(packed.read(member))
+    archive.unlink()
+    found = cache.files_fingerprint(target, os.listdir(target), "a recording", LATER, remember=False)
+    if not found.startswith(FSDD_CONTENT):
+        what = f"the content known to this project (SHA-256 {FSDD_CONTENT}..., found {found[:12]}...)"
+        raise SourceError(title, what, "data/README.md says where to put recordings of your own choice.")
+    return "content as known"
 
+
+_MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+_FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+_LABELS = "train-labels-idx1-ubyte.gz"
 
 DOWNLOADS = {
-    "mnist": Download(
-        12, "https://ossci-datasets.s3.amazonaws.com/mnist/train-labels-idx1-ubyte.gz", _torchvision("MNIST")
-    ),
+    "mnist": Download(12, f"MNIST/raw/{_LABELS}", _MNIST + _LABELS, _get_idx("MNIST", _MNIST)),
     "fashion_mnist": Download(
-        31,
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/train-labels-idx1-ubyte.gz",
-        _torchvision("FashionMNIST"),
+        31, f"FashionMNIST/raw/{_LABELS}", _FASHION + _LABELS, _get_idx("FashionMNIST", _FASHION)
     ),
     "cifar10": Download(
-        170, "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", _torchvision("CIFAR10"), True
+        170,
+        "cifar-10-python.tar.gz",
+        "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        _get_cifar10,
+        True,
     ),
-    "nettalk": Download(1, UCI + "nettalk.data", _get_nettalk),
-    "tidigits": Download(17, FSDD, _get_fsdd),
+    "nettalk": Download(1, "NETtalk/nettalk.data", UCI + "nettalk.data", _get_nettalk),
+    "tidigits": Download(17, "FSDD/master.zip", FSDD, _get_fsdd),
     "n_mnist": Download(
         1180,
+        "NMNIST/test.zip",
         "https://data.mendeley.com/public-files/datasets/468j46mzdv/files/"
         "05a4d654-7e03-4c15-bdfa-9bb2bcbea494/file_downloaded",
-        _tonic("n_mnist"),
+        _get_events("n_mnist"),
         True,
     ),
     "cifar10_dvs": Download(
-        8000, "https://figshare.com/ndownloader/files/38023437", _tonic("cifar10_dvs"), True
+        8000,
+        "CIFAR10DVS/CIFAR10DVS.zip",
+        "https://figshare.com/ndownloader/files/38023437",
+        _get_events("cifar10_dvs"),
+        True,
     ),
     "dvs128_gesture": Download(
-        3200, "https://figshare.com/ndownloader/files/38020584", _tonic("dvs128_gesture"), True
+        3200,
+        "DVSGesture/ibmGestureTest.tar.gz",
+        "https://figshare.com/ndownloader/files/38020584",
+        _get_events("dvs128_gesture"),
+        True,
     ),
 }
 ALIASES = {"fsdd": "tidigits"}
@@ -160,48 +188,81 @@ def fetch(names: Iterable[str] = (), say: Callable[[str], object] = print) -> di
     unknown = [name for name in wanted if name not in known]
     if unknown:
         raise ValueError(f"unknown data set {unknown[0]!r}; fetch knows: {', '.join(known)}")
+    if not paths.DATA.is_dir():
+        raise ValueError(
+            f"the data root {paths.DATA} is no folder: make it, or correct SNN_DATA, which names it"
+        )
     named = bool(wanted)
-    if not paths.DATA.exists():
-        say(f"The data root {paths.DATA} does not exist yet (SNN_DATA names it, if set).")
     wanted = list(dict.fromkeys(wanted)) or [name for name, d in DOWNLOADS.items() if d.megabytes <= BIG]
-    outcome, missing = {}, []
+    with _alone(say):
+        return _fetch(wanted, named, say)
+
+
+@contextlib.contextmanager
+def _alone(say) -> Iterator[None]:
+    """Waits until no other fetch works in this data root. The lock falls with its process, so that what
+    another fetch left behind is nobody's when this one goes on."""
+    with contextlib.ExitStack() as stack:
+        try:
+            import fcntl
+
+            folder = os.open(paths.DATA, os.O_RDONLY)
+            stack.callback(os.close, folder)
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say(f"Another fetch works in {paths.DATA}; waiting until it is done.")
+                fcntl.flock(folder, fcntl.LOCK_EX)
+            for left_over in paths.DATA.glob(".fetch-*"):  # of a fetch that was killed
+                shutil.rmtree(left_over, ignore_errors=True)
+        except (ImportError, OSError):  # a system or a disk without locks
+            pass
+        yield
+
+
+def _state(name: str, named: bool) -> str:
+    """The source that the set would be read from. A small set that was asked for by name is read: some
+    damage shows only then."""
+    found = identify(name).split(":")[0]
+    if named and found != "stand-in" and name in DOWNLOADS and DOWNLOADS[name].megabytes <= BIG:
+        load(name, entry(name).papers[0])
+    return found
+
+
+def _fetch(wanted: list[str], named: bool, say) -> dict[str, bool]:
+    outcome, missing = {}, {}  # missing: and what happens if it cannot be fetched
     for name in wanted:
         try:
-            found = identify(name).split(":")[0]
+            found = _state(name, named)
             outcome[name] = found != "stand-in"
-            if outcome[name] and not (
-                named and found == "part" and name in DOWNLOADS and DOWNLOADS[name].completes
-            ):
-                say(f"{name}: already there ({found})")
-            elif name in NO_DOWNLOAD:
+            if not outcome[name] and name in NO_DOWNLOAD:
                 say(f"{name}: {NO_DOWNLOAD[name]}")
+            elif not outcome[name]:
+                missing[name] = "the labelled stand-in will be used"
+            elif named and found == "part" and name in DOWNLOADS and DOWNLOADS[name].completes:
+                missing[name] = "what is there stays"
             else:
-                missing.append(name)
+                say(f"{name}: already there ({found})")
         except (ValueError, OSError, ImportError) as problem:
             outcome[name] = False
             say(f"{name}: {problem}")
             if named and isinstance(problem, SourceError) and name in DOWNLOADS:
-                missing.append(name)  # asked for by name: what is damaged there is replaced
-    answers = probe({name: DOWNLOADS[name].url for name in missing})
+                missing[name] = "what is damaged there stays"
+    answers = probe({name: source(DOWNLOADS[name].file, DOWNLOADS[name].url) for name in missing})
     if missing and all(answer.startswith("no ") for answer in answers.values()):
         say(f"No network: no answer within {PROBE_SECONDS:.0f} s; going on with packages and stand-ins.")
-    for name in missing:
+    for name, otherwise in missing.items():
         if answers[name]:
-            say(f"{name}: not fetched ({answers[name]}); the labelled stand-in will be used")
-            continue
-        outcome[name] = _fetch_one(name, say)
+            say(f"{name}: not fetched ({answers[name]}); {otherwise}")
+        else:
+            outcome[name] = _fetch_one(name, otherwise, say) or outcome[name]
     return outcome
 
 
-def _fetch_one(name: str, say) -> bool:
+def _fetch_one(name: str, otherwise: str, say) -> bool:
     wanted = DOWNLOADS[name]
     started = time.perf_counter()
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(STALL_SECONDS)  # torchvision and tonic set none of their own
     try:
-        paths.DATA.mkdir(parents=True, exist_ok=True)
-        for left_over in paths.DATA.glob(".fetch-*"):  # of a fetch that was killed
-            shutil.rmtree(left_over, ignore_errors=True)
         # The archive, its content, and a little: checked first, because a full disk is found late.
         if shutil.disk_usage(paths.DATA).free < 3e6 * wanted.megabytes:
             raise OSError(f"{3 * wanted.megabytes:,} MB of free space are needed in {paths.DATA}")
@@ -211,40 +272,15 @@ def _fetch_one(name: str, say) -> bool:
             _move_into_place(Path(folder), paths.DATA)
     except Exception as problem:  # libraries raise anything; the offline path is always there
         reason = " ".join(str(problem).split()) or type(problem).__name__
-        say(f"{name}: not fetched ({reason}); the labelled stand-in will be used")
+        say(f"{name}: not fetched ({reason}); {otherwise}")
         return False
-    finally:
-        socket.setdefaulttimeout(before)
     say(f"{name}: fetched in {time.perf_counter() - started:.0f} s, {checked}")
+    try:
+        _state(name, named=True)
+    except SourceError as problem:  # something else that lies there comes first, and is damaged
+        say(f"{name}: {problem}")
+        return False
     return True
-
-
-def probe(urls: dict[str, str]) -> dict[str, str]:
-    """Ask all servers at once: name -> "" if it would send the file, else why not. Returns within
-    PROBE_SECONDS."""
-    answers = {}
-
-    def ask(name: str, url: str) -> None:
-        head = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "snnlib"})
-        try:
-            with urllib.request.urlopen(head, timeout=PROBE_SECONDS):
-                answers[name] = ""
-        except urllib.error.HTTPError as problem:
-            # Some servers send files but refuse HEAD; anything else they refuse is not there for us.
-            answers[name] = (
-                "" if problem.code in (405, 501) else f"the server says {problem.code} {problem.reason}"
-            )
-        except Exception as problem:
-            answers[name] = f"no connection: {getattr(problem, 'reason', problem)}"
-
-    # Threads, because a name look-up has no time limit of its own; daemons, so that none is waited for.
-    threads = [threading.Thread(target=ask, args=item, daemon=True) for item in urls.items()]
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + PROBE_SECONDS
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    return {name: answers.get(name, "no answer") for name in urls}
 
 
 def _move_into_place(folder: Path, root: Path) -> None:

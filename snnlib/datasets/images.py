@@ -5,9 +5,10 @@ MDN: flat pixels in [0, 1] as spike probabilities, T = 20. PLIF: normalised imag
 
 import gzip
 import hashlib
+import io
 import math
+import os
 import pickle
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ import torch
 
 from .. import paths
 from . import cache, standins
-from .registry import Entry, Located, Source, SourceError, Split, fetch_again, register, stand_in
+from .reading import SourceError, absent, content, fetch_again, reading
+from .registry import Entry, Located, Source, Split, register, stand_in
 
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
 IDX = (
@@ -48,54 +50,70 @@ LICENCE = {
 }
 
 
-def _present(wanted: list[list[Path]], name: str) -> list[Path] | None:
-    """Of each file the place where it is; None if there is none of them, SourceError if one is missing."""
-    found = [next((path for path in places if path.exists()), None) for places in wanted]
+def _present(folder: Path, wanted: list[tuple[str, ...]], name: str) -> list[Path] | None:
+    """Of each file the place where it is (a link to nothing included: reading says so); None if the folder is
+    not there, SourceError if one of the files is missing."""
+    found = [next((p for p in map(folder.joinpath, names) if os.path.lexists(p)), None) for names in wanted]
+    remedy = f"Run `make data SETS={name}`, or remove the folder."
     if not any(found):
-        return None
+        return absent(folder, f"the files of the set, {wanted[0][0]} and others", remedy)
     if None in found:
         raise SourceError(
-            wanted[found.index(None)][0],
-            "this file beside the others of the set",
-            f"Run `make data SETS={name}`, or remove the folder.",
+            folder / wanted[found.index(None)][0], "this file beside the others of the set", remedy
         )
     return found
 
 
 # ---------------------------------------------------------------- the idx files of MNIST and Fashion-MNIST
-def _idx_bytes(file: Path, name: str) -> bytes:
-    data = file.read_bytes()
-    if file.suffix != ".gz":
-        return data
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as problem:
-        raise SourceError(file, f"a whole gzip file ({problem})", fetch_again(name)) from problem
+UNPACKED = 50_000_000  # bytes; the largest of the files has 47,040,016
+
+
+def _idx_bytes(file: Path, name: str, expected: str = "") -> bytes:
+    """Decompressed content, which has to have the SHA-256 ``expected``, if that is given."""
+    what, remedy = "a whole gzip file" if file.suffix == ".gz" else "an idx file", fetch_again(name)
+    data = content(file, what, remedy)
+    if file.suffix == ".gz":
+        with reading(file, what, remedy), gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
+            data = packed.read(UNPACKED)
+            if packed.read(1):
+                raise ValueError(f"it holds more than {UNPACKED:,} bytes")
+    if expected:
+        _official(file, name, hashlib.sha256(data).hexdigest(), expected)
+    return data
+
+
+def _official(file: Path, name: str, digest: str, expected: str) -> None:
+    if digest != expected:
+        what = f"the official content (SHA-256 {expected[:12]}..., found {digest[:12]}...)"
+        raise SourceError(file, what, fetch_again(name))
 
 
 def _idx_source(name: str, folder: str, title: str, source: str, place, note: str) -> Source:
     """The four files in ``place()``, plain or .gz; their content has to be the official one."""
 
     def locate(paper, options):
-        files = _present([[place() / base, place() / f"{base}.gz"] for base in IDX], name)
+        files = _present(place(), [(base, f"{base}.gz") for base in IDX], name)
         if files is None:
             return None
         for file, expected in zip(files, CONTENT[folder], strict=True):
             digest = cache.file_digest(
-                file, "content-sha256", lambda file=file: hashlib.sha256(_idx_bytes(file, name)).hexdigest()
+                file,
+                "an idx file",
+                fetch_again(name),
+                "content-sha256",
+                lambda file=file: hashlib.sha256(_idx_bytes(file, name)).hexdigest(),
             )
-            if digest != expected:
-                raise SourceError(
-                    file,
-                    f"the official content (SHA-256 {expected[:12]}..., found {digest[:12]}...)",
-                    fetch_again(name),
-                )
+            _official(file, name, digest, expected)
         fingerprint = hashlib.sha256("".join(CONTENT[folder]).encode()).hexdigest()
         return Located(title, source, note, LICENCE[name], fingerprint, payload=files)
 
     def read(located, paper, options):
-        # The content is known, so the header (16 bytes of images, 8 of labels) says nothing new.
-        data = [np.frombuffer(bytearray(_idx_bytes(file, name)), np.uint8) for file in located.payload]
+        # The content is compared again, as it is read, so the header (16 bytes of images, 8 of labels)
+        # says nothing new.
+        data = [
+            np.frombuffer(bytearray(_idx_bytes(file, name, expected)), np.uint8)
+            for file, expected in zip(located.payload, CONTENT[folder], strict=True)
+        ]
         return tuple(
             Split(torch.from_numpy(x[16:]).reshape(-1, 1, 28, 28), torch.from_numpy(y[8:]).long())
             for x, y in (data[:2], data[2:])
@@ -106,49 +124,63 @@ def _idx_source(name: str, folder: str, title: str, source: str, place, note: st
 
 # ---------------------------------------------------------------- CIFAR-10
 BATCHES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
+BATCH = "a CIFAR-10 python batch"
 
 
 def _locate_cifar10(paper, options):
     from torchvision.datasets import CIFAR10
 
     folder = paths.DATA / "cifar-10-batches-py"
-    if not (files := _present([[folder / name] for name in BATCHES], "cifar10")):
+    if not (files := _present(folder, [(name,) for name in BATCHES], "cifar10")):
         return None
     official = dict(CIFAR10.train_list + CIFAR10.test_list)
-    found = {file.name: cache.file_digest(file, "md5") for file in files}
-    other = [name for name in BATCHES if found[name] != official[name]]
+    found = {file: cache.file_digest(file, BATCH, fetch_again("cifar10"), "md5") for file in files}
+    other = [file.name for file in files if found[file] != official[file.name]]
     fingerprint = hashlib.sha256("".join(found.values()).encode()).hexdigest()
     if not other:
-        return Located(
-            "CIFAR-10", "official", "MD5 sums equal the official ones.", LICENCE["cifar10"], fingerprint
+        dataset, source, note = "CIFAR-10", "official", "MD5 sums equal the official ones."
+    else:
+        dataset, source = "CIFAR-10, re-encoded copy", "part"
+        note = (
+            "The pixels are not the official ones: a re-encoded copy "
+            f"(MD5 sums of {', '.join(other)} differ)."
         )
-    return Located(
-        "CIFAR-10, re-encoded copy",
-        "part",
-        f"The pixels are not the official ones: a re-encoded copy (MD5 sums of {', '.join(other)} differ).",
-        LICENCE["cifar10"],
-        fingerprint,
-    )
+    return Located(dataset, source, note, LICENCE["cifar10"], fingerprint, payload=found)
 
 
 def _read_cifar10(located, paper, options):
-    x, y = zip(*(_read_batch(paths.DATA / "cifar-10-batches-py" / name) for name in BATCHES), strict=True)
+    x, y = zip(*(_read_batch(file, md5) for file, md5 in located.payload.items()), strict=True)
     return Split(torch.cat(x[:5]), torch.cat(y[:5])), Split(x[5], y[5])
 
 
-def _read_batch(file: Path) -> tuple[torch.Tensor, torch.Tensor]:
-    try:
-        batch = pickle.loads(file.read_bytes(), encoding="latin1")
+class _Unpickler(pickle.Unpickler):
+    """Knows what a CIFAR-10 batch is made of, arrays, lists, texts and numbers, and calls nothing else: a
+    pickle is a program."""
+
+    ALLOWED = (
+        "numpy.ndarray numpy.dtype numpy.core.multiarray._reconstruct numpy._core.multiarray._reconstruct "
+        "_codecs.encode"  # how Python 3 writes bytes for Python 2
+    ).split()
+
+    def find_class(self, module, name):
+        if f"{module}.{name}" not in self.ALLOWED:
+            raise ValueError(f"it calls {module}.{name}, which no CIFAR-10 batch does")
+        return super().find_class(module, name)
+
+
+def _read_batch(file: Path, md5: str) -> tuple[torch.Tensor, torch.Tensor]:
+    remedy = fetch_again("cifar10")
+    data = content(file, BATCH, remedy)
+    with reading(file, BATCH, remedy):
+        if hashlib.md5(data).hexdigest() != md5:
+            raise ValueError("it changed while it was read")
+        batch = _Unpickler(io.BytesIO(data), encoding="latin1").load()
         x, y = torch.from_numpy(batch["data"].copy()), torch.tensor(batch["labels"])
-        sound = x.shape == (len(y), 3072) and set(batch["labels"]) <= set(range(10))
-    except Exception as problem:  # a damaged pickle can raise anything
-        raise SourceError(
-            file,
-            f"a CIFAR-10 python batch ({type(problem).__name__} while reading)",
-            fetch_again("cifar10"),
-        ) from problem
-    if not sound:
-        raise SourceError(file, "rows of 3,072 pixels and as many labels in 0..9", fetch_again("cifar10"))
+    with reading(file, "rows of 3,072 pixels and as many labels in 0..9", remedy):
+        if x.shape != (y.numel(), 3072) or y.dim() != 1 or not len(y) or x.dtype != torch.uint8:
+            raise ValueError(f"found pixels {tuple(x.shape)} of {x.dtype} and labels {tuple(y.shape)}")
+        if y.dtype != torch.int64 or not 0 <= y.min() <= y.max() <= 9:
+            raise ValueError(f"found labels of {y.dtype} from {y.min()} to {y.max()}")
     return x.reshape(-1, 3, 32, 32), y
 
 

@@ -5,6 +5,8 @@ words.
 """
 
 import hashlib
+import io
+import os
 import re
 from pathlib import Path
 
@@ -13,9 +15,15 @@ from torch import Tensor
 
 from .. import paths
 from . import cache, standins_nettalk
-from .registry import Entry, Located, Source, SourceError, Split, fetch_again, register, stand_in
+from .reading import SourceError, absent, content, fetch_again, reading
+from .registry import Entry, Located, Source, Split, register, stand_in
 
 WINDOWS, TEST = 5533, 500
+ENTRIES = 20_008
+DICTIONARY = f"the {ENTRIES:,} entries of the NETtalk dictionary"
+COMMON = "a list of common English words"
+AUTHORS = "the authors' file"
+COPY_AGAIN = "Copy it again (data/README.md), or remove it."
 AUTHORS_SHA256 = "5819ff5f98de082440432414dcbd1ee4efe07959d258eb79a2b7e5b41acb828c"
 SYMBOLS = "abcdefghijklmnopqrstuvwxyz_"  # "_": no letter, beyond the ends of the word
 
@@ -71,7 +79,8 @@ def read_dictionary(file: Path) -> list[tuple[str, str, str]]:
     """(letters, phonemes, stresses) of every row of ``nettalk.data``; lines before the first entry are its
     header."""
     words = []
-    for number, line in enumerate(file.read_text("latin1").splitlines(), 1):
+    text = content(file, DICTIONARY, fetch_again("nettalk")).decode("latin1")
+    for number, line in enumerate(text.splitlines(), 1):
         fields = line.strip().split("\t")
         sound = (
             len(fields) >= 3
@@ -89,26 +98,34 @@ def read_dictionary(file: Path) -> list[tuple[str, str, str]]:
                 fetch_again("nettalk"),
             )
     if sum(len(word) for word, _, _ in words) < 2 * TEST:
-        raise SourceError(
-            file,
-            f"the 20,008 entries of the NETtalk dictionary, found {len(words)}",
-            fetch_again("nettalk"),
-        )
+        raise SourceError(file, f"{DICTIONARY}, found {len(words)}", fetch_again("nettalk"))
     return words
+
+
+def common_words(file: Path, words: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """The entries, one a word, of those ``words`` that ``nettalk.list`` names, in its order."""
+    remedy = "Fetch it again, or remove it."
+    text = content(file, COMMON, remedy).decode("latin1").lower()
+    rows = {}
+    for row in words:
+        rows.setdefault(row[0], row)
+    named = dict.fromkeys(re.findall("[a-z]+", text))
+    found = [rows[word] for word in named if word in rows]
+    with reading(file, COMMON, remedy):
+        if re.search("<[a-z!]", text) or 2 * len(found) < len(named):
+            raise ValueError(f"of its {len(named):,} words the dictionary knows {len(found):,}")
+        if sum(len(word) for word, _, _ in found) < 2 * TEST:
+            raise ValueError(f"its {len(found):,} words are too few for {TEST} test windows")
+    return found
 
 
 # ---------------------------------------------------------------- sources
 def _locate_authors(paper, options):
     file = paths.DATA / "NETtalk" / "nettalk_small.mat"
-    if not file.exists():
+    if not os.path.lexists(file):
         return None
-    digest = cache.file_digest(file)
-    if digest != AUTHORS_SHA256:
-        raise SourceError(
-            file,
-            f"the authors' file (SHA-256 {AUTHORS_SHA256[:12]}..., found {digest[:12]}...)",
-            "Copy it again (data/README.md), or remove it.",
-        )
+    digest = cache.file_digest(file, AUTHORS, COPY_AGAIN)
+    _by_the_authors(file, digest)
     return Located(
         "NETtalk",
         "official",
@@ -120,23 +137,37 @@ def _locate_authors(paper, options):
     )
 
 
+def _by_the_authors(file: Path, digest: str) -> None:
+    if digest != AUTHORS_SHA256:
+        what = f"{AUTHORS} (SHA-256 {AUTHORS_SHA256[:12]}..., found {digest[:12]}...)"
+        raise SourceError(file, what, COPY_AGAIN)
+
+
 def _read_authors(located, paper, options):
     from scipy.io import loadmat
 
-    stored = loadmat(located.payload)
+    data = content(located.payload, AUTHORS, COPY_AGAIN)
+    _by_the_authors(located.payload, hashlib.sha256(data).hexdigest())
+    stored = loadmat(io.BytesIO(data))
     parts = (torch.from_numpy(stored[name]) for name in ("train_x", "train_y", "test_x", "test_y"))
     return _finish(*parts, options)
 
 
 def _locate_dictionary(paper, options):
-    file, common = paths.DATA / "NETtalk" / "nettalk.data", paths.DATA / "NETtalk" / "nettalk.list"
-    if not file.exists():
-        return None
-    fingerprint = cache.file_digest(file) + (cache.file_digest(common) if common.exists() else "")
+    file, common = (paths.DATA / "NETtalk" / name for name in ("nettalk.data", "nettalk.list"))
+    remedy = fetch_again("nettalk")
+    if not os.path.lexists(file):
+        return absent(file.parent, "nettalk_small.mat or nettalk.data in it", remedy)
+    common = common if os.path.lexists(common) else None
+    fingerprint = cache.file_digest(file, DICTIONARY, remedy)
+    fingerprint += cache.file_digest(common, COMMON, remedy) if common else ""
+    # Read once, so that damage is said before anything is trained, and remembered.
+    entries = int(
+        cache.file_digest(file, DICTIONARY, remedy, "entries", lambda: str(len(read_dictionary(file))))
+    )
+    cache.say_if_fewer("NETtalk dictionary", file, entries)
     chosen = (
-        "of the common words in nettalk.list"
-        if common.exists()
-        else "of words drawn from the dictionary (fixed seed)"
+        "of the common words in nettalk.list" if common else "of words drawn from the dictionary (fixed seed)"
     )
     return Located(
         "NETtalk dictionary",
@@ -144,7 +175,7 @@ def _locate_dictionary(paper, options):
         f"5,533 windows {chosen}, coded with the 1987 articulatory features; not the authors' selection.",
         "non-commercial research use (T. J. Sejnowski, 1988)",
         hashlib.sha256(fingerprint.encode()).hexdigest(),
-        payload=(file, common if common.exists() else None),
+        payload=(file, common),
     )
 
 
@@ -152,13 +183,7 @@ def _read_dictionary(located, paper, options):
     file, common = located.payload
     words = read_dictionary(file)
     if common:
-        rows = {}
-        for row in words:
-            rows.setdefault(row[0], row)
-        wanted = dict.fromkeys(re.findall("[a-z]+", common.read_text("latin1").lower()))
-        words = [rows[word] for word in wanted if word in rows]
-        if not words:
-            raise SourceError(common, "a list of English words", "Fetch it again, or remove it.")
+        words = common_words(common, words)
     else:
         order = torch.randperm(len(words), generator=torch.Generator().manual_seed(0)).tolist()
         words = [words[i] for i in order]

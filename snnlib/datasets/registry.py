@@ -15,19 +15,8 @@ from torch import Tensor
 
 from ..provenance import Passport
 from . import cache
+from .reading import SourceError, fetch_again  # noqa: F401  (their public home)
 from .task import Task
-
-
-class SourceError(ValueError):
-    """A data file is there but cannot be used: SourceError(which file, what was expected, what to do)."""
-
-    def __str__(self):
-        return "{}: expected {}. {}".format(*self.args)
-
-
-def fetch_again(name: str) -> str:
-    """The remedy for what ``make data`` can bring."""
-    return f"Run `make data SETS={name}` to fetch it again, or remove it and do without."
 
 
 @dataclass(frozen=True)
@@ -136,7 +125,7 @@ def load(
             )
     source, located = first(chosen, paper, options)
     splits = source.read(located, paper, options)
-    tensors = []
+    fields, tensors = chosen.view(paper, options), []
     for number, (split, count) in enumerate(zip(splits, (train, test), strict=True)):
         indices = choose(split.y, count, 2 * seed + number)
         everything = len(indices) == len(split.y)
@@ -145,6 +134,13 @@ def load(
         else:
             x = split.x if everything else split.x[indices]
         tensors += [x, split.y if everything else split.y[indices]]
+        if fault := _fault(*tensors[-2:], fields["classes"]):
+            remedy = "Fetch or copy its files again, or remove them to do without."
+            raise SourceError(
+                located.dataset,
+                f"finite samples with labels of {fields['classes']} classes ({fault})",
+                remedy,
+            )
     passport = Passport(
         located.dataset,
         located.source,
@@ -154,7 +150,20 @@ def load(
         len(tensors[1]),
         len(tensors[3]),
     )
-    return Task(name, paper, *tensors, passport=passport, **chosen.view(paper, options))
+    return Task(name, paper, *tensors, passport=passport, **fields)
+
+
+def _fault(x: Tensor, y: Tensor, classes: int) -> str:
+    """What is wrong with the numbers of a split, whatever source they came from."""
+    if not len(y) or len(x) != len(y):
+        return f"found {len(x):,} samples and {len(y):,} labels"
+    if x.is_floating_point() and not x.isfinite().all():
+        return "found samples that are not finite"
+    if y.dim() == 1 and (y.dtype != torch.int64 or not 0 <= y.min() <= y.max() < classes):
+        return f"found labels of {y.dtype} from {y.min()} to {y.max()}"
+    if y.dim() == 2 and (y.shape[1] != classes or not ((y == 0) | (y == 1)).all()):
+        return f"found labels of shape {tuple(y.shape)} that are not all 0 or 1"
+    return ""
 
 
 def identify(name: str, paper: str | None = None, **options) -> str:

@@ -6,7 +6,10 @@ Mel bands for spoken digits (MDN, TIDigits), MFCC for the speaker's gender (TIMI
 import csv
 import dataclasses
 import hashlib
+import io
+import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +19,12 @@ from torch import Tensor
 
 from .. import paths
 from . import audio, cache, standins_speech
-from .audio import mel_frames, mfcc_steps, read_audio
-from .registry import Entry, Located, Source, SourceError, Split, register, stand_in
+from .audio import REMEDY, mel_frames, mfcc_steps, read_audio
+from .reading import SourceError, absent, content, files_below, reading
+from .registry import Entry, Located, Source, Split, register, stand_in
 
 STANDIN = 3  # version of the synthesised speech
+FSDD_CONTENT = "99aa5e3a7c82"  # start of cache.files_fingerprint of the 3,000 recordings
 
 
 @dataclass(frozen=True)
@@ -30,26 +35,42 @@ class Clip:
     test: bool = False  # for corpora with a split of their own
 
 
+@dataclass(frozen=True)
+class Corpus:
+    """Where it lies, its clips, and in words what is there and was left out."""
+
+    folder: Path
+    clips: list[Clip]
+    left_out: str = ""
+
+
 # ---------------------------------------------------------------- corpora under the data root: lists of clips
-def _recordings(names: tuple[str, ...], pattern: str, classes: str, layout: str = ""):
+def _recordings(names: tuple[str, ...], pattern: str, classes: str, layout: str):
     """Finds a corpus in the first of the folders ``names``. ``pattern`` fits the path of a recording below it
     and names its label (a letter of ``classes``), speaker and, if any, what makes it a test clip. SourceError
-    where there are none, if ``layout`` says what should be there."""
+    where there are none; ``layout`` says what should be there."""
 
-    def find() -> tuple[Path, list[Clip]] | None:
-        folder = next((paths.DATA / name for name in names if (paths.DATA / name).is_dir()), None)
+    def find() -> Corpus | None:
+        folder = next((paths.DATA / name for name in names if os.path.lexists(paths.DATA / name)), None)
         if folder is None:
             return None
-        waves = sorted(p for p in folder.rglob("*") if p.suffix.lower() == ".wav")
-        fits = [(p, re.fullmatch(pattern, p.relative_to(folder).as_posix(), re.I)) for p in waves]
-        clips = [
-            Clip(p, classes.index(m["label"].lower()), m["speaker"].lower(), bool(m.groupdict().get("test")))
-            for p, m in fits
-            if m
-        ]
-        if layout and not clips:
-            raise SourceError(folder, layout, "See data/README.md, or remove the folder to use an open set.")
-        return (folder, clips) if clips else None
+        remedy = "See data/README.md, or remove the folder to do without."
+        clips, twice = {}, 0
+        for name in files_below(folder, ".wav", layout, remedy):
+            if m := re.fullmatch(pattern, name, re.I):
+                path = folder / name
+                test = bool(m.groupdict().get("test"))
+                clip = Clip(path, classes.index(m["label"].lower()), m["speaker"].lower(), test)
+                # A converted SA1.WAV.wav beside SA1.WAV is the same sentence; it comes later and is taken.
+                sentence = path.parent, re.sub(r"(\.wav)+$", "", path.name.lower())
+                twice += sentence in clips
+                clips[sentence] = clip
+        if not clips:
+            return absent(folder, layout, remedy)
+        left_out = (
+            f"Of {twice:,} recordings a second file lies beside them, which is left out." if twice else ""
+        )
+        return Corpus(folder, list(clips.values()), left_out)
 
     return find
 
@@ -57,11 +78,16 @@ def _recordings(names: tuple[str, ...], pattern: str, classes: str, layout: str 
 _own_tidigits = _recordings(
     ("TIDigits", "TIDIGITS", "tidigits"),
     # "oh" (OA, OB) is an eleventh word, no digit 0-9 of its own
-    r"(?:.*?/)??(?P<speaker>(?:[^/]+/)?[^/]+)/(?P<label>[z1-9])[ab]\.wav",
+    r"(?:.*?/)??(?P<speaker>(?:[^/]+/)?[^/]+)/(?P<label>[z1-9])[ab](?:\.wav)+",
     "z123456789",
     "isolated digits as SPEAKER/1A.WAV, SPEAKER/ZB.WAV, ... below it",
 )
-_fsdd = _recordings(("FSDD/recordings",), r"(?:.*/)?(?P<label>\d)_(?P<speaker>\w+)_\d+\.wav", "0123456789")
+_fsdd = _recordings(
+    ("FSDD/recordings",),
+    r"(?:.*/)?(?P<label>\d)_(?P<speaker>\w+)_\d+\.wav",
+    "0123456789",
+    "recordings as 3_jackson_0.wav in it",
+)
 _own_timit = _recordings(
     ("TIMIT", "timit"),
     r"(?:.*/)?(?:train|(?P<test>test))/dr[1-8]/(?P<speaker>(?P<label>[fm])[a-z]{3}\d)/[^/]+",
@@ -72,69 +98,103 @@ _nltk_timit = _recordings(
     ("nltk_data/corpora/timit",),
     r"(?:.*/)?(?P<speaker>dr(?:[1-6]|(?P<test>[78]))-(?P<label>[fm])\w+)/[^/]+",
     "fm",
+    "dr1-fvmh0/sa1.wav and others below it",
 )
+GENDERS = {"f": 0, "female": 0, "m": 1, "male": 1}  # as clips.csv may write them, in any case
 
 
-def _librispeech() -> tuple[Path, list[Clip]] | None:
+def _librispeech() -> Corpus | None:
     folder = paths.DATA / "LibriSpeechGender"
     table = folder / "clips.csv"
-    if not table.exists():
-        return None
     remedy = "Copy the corpus again, or remove the folder."
-    with open(table, newline="") as f:
-        rows = list(csv.DictReader(f))
-    if not rows or not {"file", "speaker", "gender", "subset"} <= rows[0].keys():
-        raise SourceError(table, "columns file, speaker, gender, subset and at least one row", remedy)
-    clips = [
-        Clip(
-            folder / "clips" / r["file"],
-            int(r["gender"] == "M"),
-            r["speaker"],
-            r["subset"].startswith("test"),
-        )
-        for r in rows
-    ]
-    missing = next((c.path for c in clips if not c.path.exists()), None)
-    if missing:
-        raise SourceError(missing, "this file, which clips.csv names", remedy)
-    return folder, clips
+    what = "a table in UTF-8 with the columns file, speaker, gender, subset"
+    if not os.path.lexists(table):
+        return absent(folder, "the table clips.csv", remedy)
+    clips = {}
+    with reading(table, what, remedy):
+        text = content(table, what, remedy).decode("utf-8-sig")
+        rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        if lost := {"file", "speaker", "gender", "subset"} - set(rows.fieldnames or ()):
+            raise ValueError(f"it has no column {', '.join(sorted(lost))}")
+        for row in rows:
+            with reading(f"{table}, line {rows.line_num}", what, remedy):
+                file, speaker, gender, subset = (
+                    (row[column] or "").strip() for column in ("file", "speaker", "gender", "subset")
+                )
+                if gender.lower() not in GENDERS:
+                    raise ValueError(f"gender {gender!r} is none of {', '.join(GENDERS)}")
+                if not (file and speaker and subset):
+                    raise ValueError("a cell is empty")
+                if file in clips:
+                    raise ValueError(f"{file} stands there twice")
+            path = folder / "clips" / file
+            if not os.path.lexists(path):
+                raise SourceError(path, "this file, which clips.csv names", remedy)
+            clips[file] = Clip(path, GENDERS[gender.lower()], speaker, subset.startswith("test"))
+        if not clips:
+            raise ValueError("it has no row")
+    return Corpus(folder, list(clips.values()))
 
 
 # ---------------------------------------------------------------- from clips to splits
-def _corpus(find, feature, split, describe) -> Source:
+def _corpus(find, feature, split, describe, whole: int = 0, rate: int = 0, longest: float = 60.0) -> Source:
     """Source of a corpus under the data root. ``describe(number of clips)`` -> dataset, source, note,
-    licence."""
+    licence. ``whole``: clips of the whole corpus, ``rate``: its sampling rate, where they are known."""
 
     def locate(paper, options):
-        found = find()
-        if found is None:
+        if (found := find()) is None:
             return None
-        folder, clips = found
-        return Located(*describe(len(clips)), _fingerprint(folder, clips), payload=clips)
+        folder, clips = found.folder, found.clips
+        if whole and len(clips) > whole:
+            raise SourceError(
+                folder,
+                f"at most {whole:,} clips, found {len(clips):,}",
+                "Is the corpus there twice? Keep one.",
+            )
+        parts = split(torch.zeros(len(clips), 1, 1), *_facts(clips), options)
+        if not all(len(part.y) for part in parts):
+            counts = " and ".join(
+                f"{len(p.y)} {name}" for p, name in zip(parts, ("training", "test"), strict=True)
+            )
+            raise SourceError(folder, f"training and test clips below it, found {counts} clips", REMEDY)
+        dataset, source, note, licence = describe(len(clips))
+        content = cache.files_fingerprint(
+            folder, [c.path.relative_to(folder).as_posix() for c in clips], "a recording", REMEDY
+        )
+        if find is _fsdd and len(clips) == whole and not content.startswith(FSDD_CONTENT):
+            note += " Its content differs from the copy known to this project."
+        cache.say_if_fewer(dataset, folder, len(clips), whole if source == "open set" else 0)
+        note = f"{note} {found.left_out}".strip()
+        return Located(dataset, source, note, licence, _fingerprint(content, clips), payload=found)
 
     def read(located, paper, options):
+        clips = located.payload.clips
+
         def make():
-            rows = np.stack([feature(*read_audio(c.path)) for c in located.payload])
-            return {"x": torch.from_numpy(rows)}
+            sounds = [read_audio(c.path, longest) for c in clips]
+            usual = rate or Counter(found for _, found in sounds).most_common(1)[0][0]
+            for clip, (_, found) in zip(clips, sounds, strict=True):
+                if found != usual:
+                    raise SourceError(
+                        clip.path, f"{usual:,} Hz as in the whole corpus, found {found:,} Hz", REMEDY
+                    )
+            return {"x": torch.from_numpy(np.stack([feature(*sound) for sound in sounds]))}
 
         key = {"what": feature.__name__, "version": audio.VERSION, "of": located.fingerprint}
-        x = cache.tensors(key, make)["x"]
-        clips = located.payload
-        return split(
-            x,
-            torch.tensor([c.label for c in clips]),
-            [c.speaker for c in clips],
-            torch.tensor([c.test for c in clips]),
-            options,
-        )
+        return split(cache.tensors(key, make)["x"], *_facts(clips), options)
 
     return Source(locate, read)
 
 
-def _fingerprint(folder: Path, clips: list[Clip]) -> str:
+def _facts(clips: list[Clip]) -> tuple[Tensor, list[str], Tensor]:
+    """Labels, speakers, and which clips are for testing."""
+    labels, speakers, test = zip(*((c.label, c.speaker, c.test) for c in clips), strict=True)
+    return torch.tensor(labels), list(speakers), torch.tensor(test)
+
+
+def _fingerprint(content: str, clips: list[Clip]) -> str:
     """Of the recordings and of what is known about each, labels and split included."""
     facts = [f"{c.path.name} {dataclasses.astuple(c)[1:]}" for c in clips]
-    content = cache.files_fingerprint(folder, [c.path for c in clips])
     return hashlib.sha256("\n".join([content, *facts]).encode()).hexdigest()
 
 
@@ -216,9 +276,17 @@ def _describe_nltk(count: int):
 
 
 _LDC = "LDC User Agreement (%s)"
+DIGIT = 5.0  # seconds; no isolated digit takes longer
 _DIGIT_SOURCES = (
-    _corpus(_own_tidigits, mel_frames, _split_digits, _licensed("TIDigits", 6520, _LDC % "LDC93S10")),
-    _corpus(_fsdd, mel_frames, _split_digits, _describe_fsdd),
+    _corpus(
+        _own_tidigits,
+        mel_frames,
+        _split_digits,
+        _licensed("TIDigits", 6520, _LDC % "LDC93S10"),
+        whole=6520,
+        longest=DIGIT,
+    ),
+    _corpus(_fsdd, mel_frames, _split_digits, _describe_fsdd, whole=3000, rate=8000, longest=DIGIT),
     _synthesised(
         standins_speech.digits,
         mel_frames,
@@ -235,7 +303,7 @@ _DIGIT_OPTIONS = {
 register(Entry("tidigits", "TIDigits", ("mdn",), _DIGIT_SOURCES, _view_digits, _DIGIT_OPTIONS, audio.VERSION))
 
 _GENDER_SOURCES = (
-    _corpus(_own_timit, mfcc_steps, _split_given, _licensed("TIMIT", 6300, _LDC % "LDC93S1")),
+    _corpus(_own_timit, mfcc_steps, _split_given, _licensed("TIMIT", 6300, _LDC % "LDC93S1"), whole=6300),
     _corpus(_librispeech, mfcc_steps, _split_given, _describe_librispeech),
     _corpus(_nltk_timit, mfcc_steps, _split_given, _describe_nltk),
     _synthesised(

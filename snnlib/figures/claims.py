@@ -1,4 +1,4 @@
-"""The scoreboard as one picture (chapter 06): every claim of both papers, its effect, interval, verdict."""
+"""The scoreboard as a picture (chapter 06 and README): claims, their effects, intervals and verdicts."""
 
 import numpy as np
 import pandas as pd
@@ -11,24 +11,24 @@ from snnlib.figures.style import INK
 from snnlib.results import tables
 
 style.use()
-VERDICTS = {  # words of a verdict -> colour, symbol
-    "holds": ("#009E73", "✓"),
-    "fails": ("#D55E00", "✗"),
-    "undecided": ("#B8860B", "?"),
-    "not testable here": ("#9A9A9A", "—"),
+VERDICTS = {  # colour, symbol
+    "holds": ("#00795A", "✓"),
+    "fails": ("#C24E00", "✗"),
+    "undecided": ("#8A6508", "?"),
+    "not testable here": ("#6E6E6E", "—"),
 }
+SCOPES = {"at the paper's size": ("o", True), "at our size": ("o", False), "arithmetic": ("s", True)}
+"""Marker, and whether it is filled."""
 PAPERS = {"mdn": "Meta-dynamic neurons", "plif": "Learnable membrane time constant"}
-HOLDS_HERE = "#DCEFE7"
-ROW = 0.205  # inches
-SIZE = 7.6  # points
-SYMBOL = {"fontsize": 10, "fontweight": "bold", "va": "center"}
+AGREES = "#D3EBE1"
+GREY = "#5E5E5E"
+ROW, WIDTH, SIZE = 0.235, 8.6, 8.8  # inches, inches, points
 LIMITS = {"points": (-15, 60), "other": (-12, 25)}
 TICKS = {"points": (-10, -3, -1, 0, 1, 3, 10, 30), "other": (-10, -3, -1, 0, 1, 3, 10)}
-
-
-def kind(verdict: str) -> str:
-    """The verdict without "(computed)", a key of VERDICTS."""
-    return verdict.removesuffix(" (computed)")
+AXES = {
+    "points": "effect in percentage points (linear up to ±1, logarithmic beyond)",
+    "other": "effect / smallest effect that counts (linear up to ±1, logarithmic beyond)",
+}
 
 
 def scale(row) -> float:
@@ -48,43 +48,38 @@ def region(row) -> tuple[float, float]:
 
 
 def claims(table: pd.DataFrame) -> plt.Figure:
-    """``table``: what ``snnlib.claims.scoreboard`` returns. Left MDN, right PLIF; above accuracies in
-    percentage points, below everything else in units of the smallest effect that counts.
+    """``table``: rows of what ``snnlib.claims.scoreboard`` returns. Above accuracies in percentage points,
+    below everything else in units of the smallest effect that counts.
 
-    Green stretch: where the effect agrees with the claim. Dot and line: ours with its 95 % interval; hollow:
-    less training than the paper's, or other data (open set, part, stand-in). Diamond: the paper's table;
-    cross: the authors' logs.
+    Green stretch: where the effect agrees with the claim. Dot and line: ours with its 95 % interval, filled
+    at the paper's size, hollow at ours, a square where it is arithmetic. Diamond: the paper's table; cross:
+    the authors' logs. What lies outside the axis is an arrow with its number.
     """
-    papers = [paper for paper in PAPERS if (table.paper == paper).any()]
     unit = table.unit.where(table.unit == "points", "other")
-    parts = {paper: [*rows.groupby(unit[rows.index])][::-1] for paper, rows in table.groupby("paper")}
-    longest = max(sum(len(rows) + 2.6 for _, rows in part) for part in parts.values())
-    figure = plt.figure(figsize=(5.6 * len(papers), ROW * longest + 0.95))
+    parts = [(name, rows) for name in TICKS if len(rows := table[unit == name])]
+    sources = _sources(table)
+    below = 0.62 + 0.16 * len(sources)
+    height = sum(ROW * len(rows) + 0.5 for _, rows in parts) + below
+    figure = plt.figure(figsize=(WIDTH, height))
     figure.set_layout_engine("none")  # the axes are placed here, row by row
-    height = figure.get_figheight()
-    for column, paper in enumerate(papers):
-        top = height - 0.52
-        left = (column + 0.5) / len(papers)
-        for unit, rows in parts[paper]:
-            tall = ROW * len(rows)
-            box = (left, (top - tall) / height, 0.455 / len(papers), tall / height)
-            _panel(figure.add_axes(box), rows, unit)
-            top -= tall + 2.6 * ROW
-        start = column / len(papers) + 0.008
-        title = {"fontsize": 11, "fontweight": "bold", "color": INK, "va": "center"}
-        figure.text(start, 1 - 0.12 / height, PAPERS[paper], **title)
-        _tally(figure, table[table.paper == paper], left, height)
-    _legend(figure)
+    top = height - 0.06
+    for name, rows in parts:
+        tall = ROW * len(rows)
+        _panel(figure.add_axes((0.36, (top - tall) / height, 0.4, tall / height)), rows, name)
+        top -= tall + 0.5
+    _legend(figure, height, below)
+    for place, words in enumerate(reversed(sources)):
+        figure.text(0.01, (0.05 + 0.16 * place) / height, words, fontsize=SIZE - 1.6, color=GREY)
     return figure
 
 
-def _tally(figure, rows, left, height):
-    """How many claims got which verdict, above the axes."""
-    counts = rows.verdict.map(kind).value_counts()
-    for name, (colour, symbol) in VERDICTS.items():
-        if name in counts:
-            figure.text(left, 1 - 0.36 / height, f"{symbol} {counts[name]}", color=colour, **SYMBOL)
-            left += 0.62 / figure.get_figwidth()
+def _sources(table) -> list[str]:
+    """The data behind a picture, a line for each kind of source."""
+    kinds = {}
+    for words in table.data:
+        for passport in tables.passports(table, words):
+            kinds.setdefault(passport.source, []).append(passport.dataset)
+    return [f"Data, {source}: {', '.join(dict.fromkeys(names))}" for source, names in kinds.items()]
 
 
 def _panel(axis, rows, unit):
@@ -93,64 +88,61 @@ def _panel(axis, rows, unit):
     axis.set(xlim=(low, high), ylim=(len(rows) - 0.5, -0.5))
     axis.axvline(0, color="#8C8C8C", lw=0.8, zorder=1)
     for place, row in enumerate(rows.itertuples()):
-        colour, symbol = VERDICTS[kind(row.verdict)]
+        colour, symbol = VERDICTS[row.verdict]
         start, end = np.clip(region(row), low, high)
-        axis.barh(place, end - start, left=start, height=0.78, color=HOLDS_HERE, zorder=0)
-        other_data = any(p.source in ("open set", "part") for p in tables.passports(rows, row.data))
-        _effect(axis, place, row, colour, (low, high), other_data)
-        axis.text(1.015, place, symbol, color=colour, transform=axis.get_yaxis_transform(), **SYMBOL)
-    axis.set_yticks(range(len(rows)), rows.label, fontsize=SIZE)
-    for text, verdict in zip(axis.get_yticklabels(), rows.verdict, strict=True):
-        text.set_color("#8A8A8A" if kind(verdict) == "not testable here" else INK)
-    axis.set_xticks(TICKS[unit], [f"{tick:+d}" if tick else "0" for tick in TICKS[unit]], fontsize=7)
+        axis.barh(place, end - start, left=start, height=0.78, color=AGREES, zorder=0)
+        _effect(axis, place, row, colour, (low, high))
+        at = {"transform": axis.get_yaxis_transform(), "va": "center", "color": colour}
+        axis.text(1.02, place, symbol, fontsize=11, fontweight="bold", **at)
+        scope = f", {row.scope}" if row.scope and row.verdict != "not testable here" else ""
+        axis.text(1.065, place, f"{row.verdict}{scope}", fontsize=SIZE - 1, **at)
+    axis.set_yticks(range(len(rows)), rows.label, fontsize=SIZE, color=INK)
+    axis.set_xticks(TICKS[unit], [f"{tick:+d}" if tick else "0" for tick in TICKS[unit]], fontsize=SIZE - 1)
     axis.minorticks_off()
     axis.tick_params(length=2, pad=1.5)
     axis.spines["left"].set_visible(False)
     axis.tick_params(axis="y", length=0, pad=3)
-    words = {"points": "effect (percentage points)", "other": "effect / smallest effect that counts"}
-    axis.set_xlabel(words[unit], fontsize=SIZE, labelpad=1.5)
+    axis.set_xlabel(AXES[unit], fontsize=SIZE - 1, labelpad=1.5)
 
 
-def _effect(axis, place, row, colour, limits, other_data):
+def _effect(axis, place, row, colour, limits):
     unit = scale(row)
-
-    def inside(value):
-        return float(np.clip(value / unit, *limits))
-
-    for value, marker, size, face in ((row.published, "D", 3.6, "white"), (row.authors, "x", 3.6, INK)):
+    for value, marker, face in ((row.published, "D", "white"), (row.authors, "x", INK)):
         if pd.notna(value):
-            axis.plot(inside(value), place, marker, ms=size, mfc=face, mec="#666666", mew=0.8, zorder=3)
+            _mark(axis, place, value / unit, limits, marker, ms=3.8, mfc=face, mec=GREY, mew=0.9, zorder=3)
     if pd.isna(row.ours):
         return
     if pd.notna(row.low):
-        axis.plot([inside(row.low), inside(row.high)], [place, place], color=colour, lw=1.6, zorder=2)
-    full = row.scope in ("paper", "computed") and kind(row.verdict) != "not testable here" and not other_data
-    face = colour if full else "white"
-    axis.plot(inside(row.ours), place, "o", ms=4.8, mfc=face, mec=colour, mew=1.3, zorder=4)
+        ends = np.clip([row.low / unit, row.high / unit], *limits)
+        axis.plot(ends, [place, place], color=colour, lw=1.7, zorder=2)
+    marker, full = SCOPES[row.scope]
+    face = colour if full and row.verdict != "not testable here" else "white"
+    _mark(axis, place, row.ours / unit, limits, marker, ms=5.2, mfc=face, mec=colour, mew=1.3, zorder=4)
 
 
-def _legend(figure):
-    grey = "#666666"
+def _mark(axis, place, value, limits, marker, **style):
+    """One value, or at the edge an arrow with the number where the axis does not reach it."""
+    low, high = limits
+    if low <= value <= high:
+        axis.plot(value, place, marker, **style)
+        return
+    edge, arrow, side = (low, "<", "left") if value < low else (high, ">", "right")
+    words = f"   {value:.0f}   "
+    axis.plot(edge, place, arrow, clip_on=False, **style)
+    axis.text(edge, place, words, fontsize=SIZE - 2, color=style["mec"], ha=side, va="center", zorder=5)
+
+
+def _legend(figure, height, below):
     handles = [
-        Line2D([], [], ls="", marker=f"${symbol}$", color=colour, ms=7, label=name)
-        for name, (colour, symbol) in VERDICTS.items()
+        Patch(color=AGREES, label="where the claim agrees"),
+        Line2D([], [], color=GREY, marker="o", label="ours, at the paper's size, 95 % interval"),
+        Line2D([], [], color=GREY, marker="o", mfc="white", label="ours, at our size or on other data"),
+        Line2D([], [], ls="", color=GREY, marker="s", label="arithmetic"),
+        Line2D([], [], ls="", color=GREY, marker="D", mfc="white", ms=4, label="the paper's table"),
+        Line2D([], [], ls="", color=GREY, marker="x", ms=4, label="the authors' logs"),
     ]
-    handles += [
-        Patch(color=HOLDS_HERE, label="where the claim agrees"),
-        Line2D([], [], color=grey, marker="o", label="ours, 95 % interval"),
-        Line2D([], [], ls="", color=grey, marker="o", mfc="white", label="less training or other data"),
-        Line2D([], [], ls="", color=grey, marker="D", mfc="white", ms=4, label="paper's table"),
-        Line2D([], [], ls="", color=grey, marker="x", ms=4, label="authors' logs"),
-    ]
-    figure.legend(
-        handles=handles,
-        loc="lower center",
-        ncols=len(handles),
-        fontsize=SIZE,
-        columnspacing=1.2,
-        handletextpad=0.4,
-        borderaxespad=0.2,
-    )
+    place = {"loc": "lower center", "bbox_to_anchor": (0.5, (below - 0.5) / height)}
+    figure.legend(handles=handles, ncols=3, fontsize=SIZE - 1, columnspacing=1.4, handletextpad=0.5, **place)
 
 
 def gains(table: pd.DataFrame) -> plt.Figure:

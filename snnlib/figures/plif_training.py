@@ -22,29 +22,34 @@ style.use()
 AVERAGE_OVER = 64  # epochs of the moving average in the paper's Fig. 6
 FIRST_FC, OUTPUT = "#D55E00", "#8C8C8C"
 STARTS = {2.0: "-", 16.0: (0, (3, 1.5))}  # tau_0 -> dashes, in Fig. 7
-THEIRS = {"ls": (0, (4, 2)), "alpha": 0.55}  # the authors' runs in Fig. 6
+THEIRS = {"ls": "", "marker": "x", "ms": 3, "mew": 0.8, "alpha": 0.6}  # the authors' runs in Fig. 6
+PAPER_BATCH = 16
 SPAN = 300  # runs of fewer epochs get a logarithmic axis, to be seen beside the authors' 1,024
 
 
-def plif_fig6(records: Iterable[dict], authors: pd.DataFrame, titles: dict[str, str]) -> plt.Figure:
-    """PLIF Fig. 6: test accuracy over epochs for PLIF and LIF at tau = 2 and 16, one panel per data set,
-    max-pooling.
+def plif_fig6(
+    records: Iterable[dict], authors: pd.DataFrame, titles: dict[str, str], samples: dict[str, int]
+) -> plt.Figure:
+    """PLIF Fig. 6: test accuracy against updates of the weights for PLIF and LIF at tau = 2 and 16, one panel
+    per data set, max-pooling.
 
-    Solid: mean over our seeds, as a moving average over 64 epochs or a quarter of a shorter run; shaded: our
-    single epochs, lowest to highest seed. Dashed, pale: the authors' published runs on the paper's data,
-    64-epoch average.
+    Dots: mean over our seeds, from the first epoch on; line: through them, in runs of more than 64 epochs
+    their moving average over 64; shaded: lowest to highest seed. Crosses, pale: the authors' runs on the
+    paper's data at the epochs that are kept (every 8th), not joined, since nothing is known between them.
+    ``samples``: training samples of the paper's data sets, which turn the authors' epochs into updates.
     """
     records = list(records)
     figure, axes = _panels(records)
     for axis, (task, runs) in zip(axes.flat, _by(records, "task").items(), strict=False):
         for name, colour in VARIANT_COLOURS.items():
             theirs = _authors_of(authors, task, name)
-            average = theirs.set_index("epoch").test_accuracy.rolling(AVERAGE_OVER // 8, min_periods=1).mean()
-            axis.plot(average.index + 1, average, color=colour, lw=1.1, **THEIRS, zorder=1)
+            updates = (theirs.epoch + 1) * -(-samples[task] // PAPER_BATCH)
+            axis.plot(updates, theirs.test_accuracy, color=colour, **THEIRS, zorder=1)
             ours = [r for r in runs if style.variant(r["neuron"], r["config"]["tau"]) == name]
             if ours:
                 _accuracy(axis, ours, colour)
-        _epoch_axis(axis, runs)
+        axis.set_xscale("log")
+        axis.set_xlabel("updates of the weights")
         _name(axis, titles[task], runs)
         axis.set_ylim(0, 100)
         axis.grid(axis="y")
@@ -55,30 +60,30 @@ def plif_fig6(records: Iterable[dict], authors: pd.DataFrame, titles: dict[str, 
         for neuron, sign in (("PLIF", "τ₀"), ("LIF", "τ"))
         for tau in (2, 16)
     ]
-    handles.append(Line2D([], [], color=INK, label="ours"))
+    handles.append(Line2D([], [], color=INK, marker="o", ms=3, label="ours"))
     handles.append(Line2D([], [], color=INK, **THEIRS, label="authors' logs"))
     figure.legend(handles=handles, loc="outside lower center", ncols=6)
     return figure
 
 
 def _accuracy(axis, runs: list[dict], colour: str) -> None:
-    epochs = [point["epoch"] for point in runs[0]["curve"]]
-    accuracy = np.array([[point["test_accuracy"] for point in run["curve"]] for run in runs])
-    window = max(1, min(AVERAGE_OVER, max(epochs) // 4))
-    mean = pd.Series(accuracy.mean(0), epochs)
-    if window > 1 and len(runs) == 1:
-        axis.plot(epochs, accuracy[0], color=colour, lw=0.6, alpha=0.4, zorder=2)
-    axis.fill_between(epochs, accuracy.min(0), accuracy.max(0), color=colour, alpha=0.18, lw=0, zorder=2)
-    marker = "o" if len(epochs) < 4 else None
-    axis.plot(mean.rolling(window, min_periods=1).mean(), color=colour, marker=marker, lw=1.8, zorder=3)
+    points = [point for point in runs[0]["curve"] if point["epoch"] > 0]  # epoch 0 is not trained
+    accuracy = np.array([[p["test_accuracy"] for p in run["curve"] if p["epoch"] > 0] for run in runs])
+    a_pass = -(-runs[0]["train_samples"] // runs[0]["config"]["batch_size"])
+    updates = np.array([point["epoch"] for point in points]) * a_pass
+    window = AVERAGE_OVER if len(points) > AVERAGE_OVER else 1
+    axis.fill_between(updates, accuracy.min(0), accuracy.max(0), color=colour, alpha=0.18, lw=0, zorder=2)
+    axis.plot(updates, accuracy.mean(0), "o", color=colour, ms=2.6, zorder=3)
+    mean = pd.Series(accuracy.mean(0), updates).rolling(window, min_periods=1).mean()
+    axis.plot(mean, color=colour, lw=1.6, zorder=3)
 
 
 def plif_fig7(records: Iterable[dict], authors: pd.DataFrame, titles: dict[str, str]) -> plt.Figure:
     """PLIF Fig. 7: tau of every PLIF layer over epochs, from tau_0 = 2 (solid) and 16 (dashed); mean over our
-    seeds.
+    seeds. Layers count from 0, as the paper's do.
 
-    One panel per data set. The authors' published runs lie behind, pale; the first FC layer is vermilion, the
-    output grey.
+    One panel per data set. Thin: the authors' published runs; the first FC layer is vermilion, the output
+    grey.
     """
     records = [record for record in records if record["neuron"] == "PLIF"]
     figure, axes = _panels(records)
@@ -87,12 +92,22 @@ def plif_fig7(records: Iterable[dict], authors: pd.DataFrame, titles: dict[str, 
             theirs = _authors_of(authors, task, f"PLIF({start:g})")
             theirs = theirs.set_index(theirs.epoch + 1).filter(regex=r"tau_\d").dropna(axis=1, how="all")
             for values, colour in zip(theirs.to_numpy().T, layer_colours(theirs.shape[1]), strict=True):
-                axis.plot(theirs.index, values, color=colour, ls=dashes, lw=1.0, alpha=0.35, zorder=1)
+                axis.plot(
+                    theirs.index,
+                    values,
+                    color=colour,
+                    ls=dashes,
+                    lw=0.8,
+                    marker=".",
+                    ms=2.2,
+                    alpha=0.75,
+                    zorder=1,
+                )
             ours = [run for run in runs if run["config"]["tau"] == start]
             if ours:
                 taus = np.mean([run["tau"] for run in ours], axis=0)  # [epochs + 1, layers]
                 for values, colour in zip(taus.T, layer_colours(taus.shape[1]), strict=True):
-                    axis.plot(range(len(taus)), values, color=colour, ls=dashes, lw=2.0, zorder=3)
+                    axis.plot(range(len(taus)), values, color=colour, ls=dashes, lw=2.2, zorder=3)
         _epoch_axis(axis, runs)
         axis.set_yscale("log")
         axis.set_yticks([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"], minor=False)
@@ -102,7 +117,7 @@ def plif_fig7(records: Iterable[dict], authors: pd.DataFrame, titles: dict[str, 
         _layer_legend(axis, len(runs[0]["tau"][0]))
     for axis in axes[:, 0]:
         axis.set_ylabel("membrane time constant τ (steps)")
-    looks = {"ours, from τ₀ =": {"lw": 2}, "authors' logs, from": {"lw": 1, "alpha": 0.35}}
+    looks = {"ours, from τ₀ =": {"lw": 2.2}, "authors' logs, from": {"lw": 0.9, "alpha": 0.75}}
     handles = [
         Line2D([], [], color=INK, ls=dashes, label=f"{words} {start:g}", **look)
         for words, look in looks.items()
@@ -112,14 +127,19 @@ def plif_fig7(records: Iterable[dict], authors: pd.DataFrame, titles: dict[str, 
     return figure
 
 
-def layer_colours(count: int) -> list:
-    """Convolutions from light to dark blue, the first FC layer vermilion, the output layer grey."""
-    blues = plt.get_cmap("Blues")(np.linspace(0.45, 1.0, max(count - 2, 1)))
-    return [*blues[: count - 2], FIRST_FC, OUTPUT]
+CONVOLUTIONS = ("#56B4E9", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#000000")  # Okabe and Ito
+
+
+def layer_colours(count: int) -> list[str]:
+    """One colour for each layer: convolutions in hues of their own, the first FC layer vermilion, the output
+    layer grey.
+    """
+    convolutions = [CONVOLUTIONS[i % len(CONVOLUTIONS)] for i in range(count - 2)]
+    return [*convolutions, FIRST_FC, OUTPUT]
 
 
 def _layer_legend(axis, count: int) -> None:
-    names = [f"τ({i})" for i in range(1, count - 1)] + [f"τ({count - 1}), first FC", f"τ({count}), output"]
+    names = [f"τ({i})" for i in range(count - 2)] + [f"τ({count - 2}), first FC", f"τ({count - 1}), output"]
     handles = [Line2D([], [], color=colour, lw=2) for colour in layer_colours(count)]
     tight = {"fontsize": 6.5, "handlelength": 1, "labelspacing": 0.25, "columnspacing": 0.9}
     axis.legend(handles, names, loc="upper left", ncols=2 if count > 4 else 1, **tight)

@@ -73,7 +73,11 @@ def six(
     """What a kernel's table holds: four parameters, then V and U at the start; what a neuron lacks is 0."""
     own = [fitted(value, current) for value in parameters]
     limits = -reference.SATURATION, reference.SATURATION
-    start = [fitted(value, current).detach().clamp(*limits) for value in initial]
+    start = [fitted(value, current) for value in initial]
+    start = [
+        row.detach().clamp(*limits) if isinstance(value, Tensor) else row
+        for row, value in zip(start, initial, strict=True)
+    ]
     zero = [fitted(0.0, current)]
     return [*own, *zero * (4 - len(own)), *start, *zero * (2 - len(start))]
 
@@ -86,6 +90,9 @@ def fitted(value: Tensor | float, current: Tensor) -> Tensor:
         value = reference.number("A parameter of a neuron", value)
         return torch.full((), value, dtype=precision, device=current.device)
     shape = current.shape[1:]
+    usual = value.dim() == 0 or value.shape == shape[-1:]
+    if usual and value.dtype == precision and value.device == current.device:
+        return value  # as nearly always
     members, middle, width = (1, 1, 1, *value.shape)[-3:]
     if value.dim() > 3 or middle != 1 or value.is_complex() or value.device != current.device:
         raise ValueError(

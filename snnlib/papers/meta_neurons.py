@@ -110,13 +110,16 @@ def combine(ab: np.ndarray, cd: np.ndarray, task: str) -> pd.DataFrame:
     )
 
 
-def respond(candidates: pd.DataFrame, period: int = PERIOD, periods: int = PERIODS) -> dict[str, np.ndarray]:
+def respond(
+    candidates: pd.DataFrame, period: int = PERIOD, periods: int = PERIODS, sigmoid: bool = True
+) -> dict[str, np.ndarray]:
     """Drive every candidate with the stimulus: input and current [T]; spikes, V, U [candidates, T].
 
-    ``input`` is the sine, ``current`` = sigmoid(input) is what the neuron receives (I of Eq. 2).
+    ``input`` is the sine, ``current`` what the neuron receives (I of Eq. 2): sigmoid(input) as in the
+    networks or, without ``sigmoid``, the sine itself as in Fig. 4.
     """
     sine = theory.sine_stimulus(period * periods, period)
-    current = torch.sigmoid(torch.from_numpy(sine)).numpy()
+    current = torch.sigmoid(torch.from_numpy(sine)).numpy() if sigmoid else sine
     all_alike = np.tile(current[:, None], (1, len(candidates)))
     neuron = SecondOrder(neurons=len(candidates)).double()
     for parameter, name in zip(neuron.thetas, THETAS, strict=True):

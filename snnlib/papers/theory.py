@@ -74,6 +74,18 @@ def is_stable(v: float, theta_a: float, theta_b: float, threshold: float = 0.5) 
     return bool(abs(np.linalg.eigvals(jacobian(v, theta_a, theta_b))).max() < 1)
 
 
+def linearity(neuron) -> tuple[float, float]:
+    """R^2 and slope of a line through firing rate against input strength.
+
+    Input: 101 constant currents before the sigmoid over the range of Fig. 4's sine; rate: spikes a step over
+    1000 steps (MDN, Sec. 4.4 speaks of the relation and has no number).
+    """
+    amplitude = SINE_SD * math.sqrt(2)
+    inputs = np.linspace(-amplitude, amplitude, 101)
+    rate = simulate(neuron, np.tile(1 / (1 + np.exp(-inputs)), (1000, 1)))["S"].mean(0)
+    return float(np.corrcoef(inputs, rate)[0, 1] ** 2), float(np.polyfit(inputs, rate, 1)[0])
+
+
 # --- leaky integrate-and-fire neuron ------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 import re
 
 CHAPTERS = {
+    "00_both_papers": "Both papers in one page of code",
     "01_dynamics": "What the neurons do",
     "02_mdn_generation": "Generating meta-dynamic neurons",
     "03_transfer": "Transfer to seven tasks",
@@ -16,6 +17,7 @@ BY_ITSELF = ("07_performance",)
 """Chapters that "all" leaves out: what they make is about the machine, and needs it idle."""
 
 FIGURES = {
+    "00_both_papers": ("gradient_flow", "both_papers"),
     "01_dynamics": ("mdn_fig4", "plif_fig1", "plif_fig2", "plif_fig3", "plif_encoders", "phase_portraits"),
     "02_mdn_generation": ("mdn_fig1", "mdn_fig2", "mdn_fig3", "mdn_fig5"),
     "03_transfer": ("mdn_fig6", "mdn_fig7", "mdn_fig8"),
@@ -30,30 +32,41 @@ FIGURES = {
         "plif_figS5",
     ),
     "05_pooling": ("plif_fig5",),
-    "06_claims": ("claims_effects", "beyond_gains"),
+    "06_claims": ("claims_main", "claims_mdn", "claims_plif", "beyond_gains"),
     "07_performance": ("speed_ratios", "speed_memory", "speed_synapse"),
 }
 
 TABLES = {
+    "00_both_papers": (),
     "01_dynamics": (),
     "02_mdn_generation": ("mdn_table1", "mdn_table2"),
     "03_transfer": ("mdn_table3", "mdn_table4"),
-    "04_plif_ablation": ("plif_table1", "plif_table2", "plif_table3", "plif_table4", "plif_tableS2"),
+    "04_plif_ablation": (
+        "plif_table1",
+        "plif_table2",
+        "plif_table3",
+        "plif_table4",
+        "plif_tableS1",
+        "plif_tableS2",
+    ),
     "05_pooling": ("plif_table5",),
     "06_claims": ("claims", "beyond"),
     "07_performance": ("speed",),
 }
 
 _UNNUMBERED = {
+    "gradient_flow": "Where the gradient goes in one time step",
+    "both_papers": "Both papers in plain PyTorch",
     "speed": "Speed side by side",
     "speed_ratios": "Speed: times as fast as the best peer",
     "speed_memory": "Speed: memory against time steps",
     "speed_synapse": "Speed: a synapse against density",
     "plif_encoders": "PLIF paper, supplement 10: PLIF neurons as encoders",
     "phase_portraits": "Beyond the papers: phase portraits",
-    "plif_table1": "PLIF paper, Table 1 and Table S1",
     "claims": "Scoreboard: the claims of both papers",
-    "claims_effects": "Scoreboard: effects and intervals of all claims",
+    "claims_main": "Scoreboard: the main claims of both papers",
+    "claims_mdn": "Scoreboard: all claims of the MDN paper",
+    "claims_plif": "Scoreboard: all claims of the PLIF paper",
     "beyond": "Beyond the papers: what further steps add",
     "beyond_gains": "Beyond the papers: gains over the faithful runs",
 }

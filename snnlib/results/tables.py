@@ -7,10 +7,13 @@ What does not exist is NaN (blank in a CSV), never 0: one seed has no sd, a sett
 accuracy. ``shown`` and ``wide`` are for readers.
 """
 
+import html
+import math
 import re
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 
 from snnlib.provenance import Passport
 from snnlib.results import statistics
@@ -33,17 +36,19 @@ def compare(
     knows as columns (its "dataset" is our "task"), the value in ``published_value`` ("mean" or "accuracy" if
     not told); its "sd" becomes published_sd. Rows: the published ones in their order, without runs too, then
     settings that only we have. Columns: keys, published, published_sd, ours, sd, n, interval (half of the
-    95 % confidence interval of the mean), difference (ours - published), data, budget.
+    95 % confidence interval of the mean), dead (runs that never learned, left out of ours, sd and n unless
+    all are), difference (ours - published), data, budget.
     Raises ValueError where two runs share setting and seed (``keys`` mix them), or one lacks ``value``.
     """
     rows, known = [], {}
     for setting, runs in group(records, keys, value).items():
         known |= behind(runs)
-        mean = statistics.summarise(run[value] for run in runs)
-        numbers = {"ours": mean.mean, "sd": mean.sd, "n": mean.n, "interval": mean.half_width}
+        living, dead = _learned(runs)
+        mean = statistics.summarise(run[value] for run in living)
+        numbers = {"ours": mean.mean, "sd": mean.sd, "n": mean.n, "interval": mean.half_width, "dead": dead}
         words = {"data": data_label(runs), "budget": budget(runs)}
         rows.append(dict(zip(keys, setting, strict=True)) | numbers | words)
-    ours = pd.DataFrame(rows, columns=[*keys, "ours", "sd", "n", "interval", "data", "budget"])
+    ours = pd.DataFrame(rows, columns=[*keys, "ours", "sd", "n", "interval", "dead", "data", "budget"])
     if published is None:
         table = ours.assign(published=float("nan"))
     else:
@@ -55,13 +60,15 @@ def compare(
     table = table.astype({name: float for name in ("published", "ours", "sd", "n", "interval")})
     table = table.assign(
         n=table.n.fillna(0).astype(int),
+        dead=table.dead.fillna(0).astype(int),
         difference=table.ours - table.published,
         data=table.data.fillna(NOT_RUN),
         budget=table.budget.fillna(""),
     )
     spread = ["published_sd"] if "published_sd" in table else []
     table.attrs["passports"] = known
-    return table[[*keys, "published", *spread, "ours", "sd", "n", "interval", "difference", "data", "budget"]]
+    numbers = ["published", *spread, "ours", "sd", "n", "interval", "dead", "difference"]
+    return table[[*keys, *numbers, "data", "budget"]]
 
 
 def contrast(
@@ -79,7 +86,8 @@ def contrast(
     Example: by=["task"], between="neuron", a=["2-FS", "2-RS"], b=["2-SDS", "2-WDS"]. A seed counts if all
     settings of both sides have it; a value of ``by`` without such a seed has no row. Columns: by, published,
     ours (the mean gap), sd (of the gap over seeds), low and high (95 % interval of the mean gap), p (paired
-    t-test, two-sided), n, difference (ours - published), data, budget; sd, low, high, p are NaN for one seed.
+    t-test, two-sided), n, dead (runs that never learned; their seeds are left out unless none is left),
+    difference (ours - published), data, budget; sd, low, high, p are NaN for one seed.
     """
     theirs = None if published is None else _published(published, [*by, between], published_value)
     rows, known = [], {}
@@ -89,6 +97,8 @@ def contrast(
         seeds = sorted(set(side_a) & set(side_b))
         if not seeds:
             continue
+        dead = [run["seed"] for run in runs if never_learned(run) and run["seed"] in seeds]
+        seeds = sorted(set(seeds) - set(dead)) or seeds
         test = statistics.paired([side_a[seed] for seed in seeds], [side_b[seed] for seed in seeds])
         sd = statistics.summarise(side_a[seed] - side_b[seed] for seed in seeds).sd
         known |= behind(runs)
@@ -97,10 +107,10 @@ def contrast(
         rows.append(
             keys
             | {"published": expected, "ours": test.difference, "sd": sd, "low": test.low, "high": test.high}
-            | {"p": test.p, "n": test.n, "difference": test.difference - expected}
+            | {"p": test.p, "n": test.n, "dead": len(dead), "difference": test.difference - expected}
             | {"data": data_label(runs), "budget": budget(runs)}
         )
-    numbers = ["published", "ours", "sd", "low", "high", "p", "n", "difference"]
+    numbers = ["published", "ours", "sd", "low", "high", "p", "n", "dead", "difference"]
     table = pd.DataFrame(rows, columns=[*by, *numbers, "data", "budget"])
     table.attrs["passports"] = known
     return table
@@ -124,6 +134,21 @@ def agreement(contrasts: pd.DataFrame) -> list[str]:
         else:
             words.append("undecided, interval includes 0")
     return words
+
+
+def never_learned(record: dict) -> bool:
+    """Whether a run is dead: its output layer is silent at the end, so it answers every sample alike.
+
+    A mean over living and dead networks describes neither, so tables and claims keep them apart.
+    """
+    rates = record.get("spike_rates")
+    return bool(rates) and rates[-1] == 0
+
+
+def _learned(runs: Sequence[dict]) -> tuple[list[dict], int]:
+    """The runs that learned (all if none did), and how many did not."""
+    living = [run for run in runs if not never_learned(run)]
+    return living or list(runs), len(runs) - len(living)
 
 
 def key(record: dict, name: str):
@@ -198,10 +223,15 @@ def network_size(network: str) -> str:
 
 
 def wide(table: pd.DataFrame, index: str, columns: str, value: str = "ours", sd: str = "sd") -> pd.DataFrame:
-    """A tidy table as the papers print it: ``index`` down, ``columns`` across, cells like "98.67 ± 0.05"."""
+    """A tidy table as the papers print it: ``index`` down, ``columns`` across, cells like "98.67 ± 0.05";
+    of our own values also how many runs never learned: "81.20 ± 0.40, 2 dead".
+    """
+    dead = table.dead if value == "ours" and "dead" in table else [0] * len(table)
     cells = [
-        "" if pd.isna(mean) else f"{mean:.2f}" if pd.isna(spread) else f"{mean:.2f} ± {spread:.2f}"
-        for mean, spread in zip(table[value], table[sd], strict=True)
+        ""
+        if pd.isna(mean)
+        else f"{mean:.2f}" + f" ± {spread:.2f}" * pd.notna(spread) + f", {lost} dead" * (lost > 0)
+        for mean, spread, lost in zip(table[value], table[sd], dead, strict=True)
     ]
     rows, heads = (list(dict.fromkeys(table[name])) for name in (index, columns))
     square = table.assign(cell=cells).pivot(index=index, columns=columns, values="cell")
@@ -216,6 +246,31 @@ def shown(table: pd.DataFrame, decimals: int = 2) -> pd.DataFrame:
 
     floats = {name: 3 if name == "p" else decimals for name in table.select_dtypes("float").columns}
     return table.assign(**{name: [text(x, places) for x in table[name]] for name, places in floats.items()})
+
+
+def page(table: pd.DataFrame, keys: Sequence[str], more: Sequence[str] = (), decimals: int = 2) -> Styler:
+    """What a reader sees of ``compare`` or ``contrast``: ``keys``, published, ours with its spread (sd, or
+    the interval of a contrast) and seeds, difference, ``more``; below it a line for each data and budget.
+    """
+
+    def ours(row) -> str:
+        if pd.isna(row.ours):
+            return ""
+        low, high = getattr(row, "low", math.nan), getattr(row, "high", math.nan)
+        spread = f" [{low:.{decimals}f}, {high:.{decimals}f}]" if pd.notna(low) else ""
+        if "low" not in table and pd.notna(row.sd):
+            spread = f" ± {row.sd:.{decimals}f}"
+        dead = f", {row.dead} dead" if row.dead else ""
+        return f"{row.ours:.{decimals}f}{spread} (n = {row.n}{dead})"
+
+    heads = [name for name in ("published", "difference") if table[name].notna().any()]
+    numbers = shown(table[[*keys, *heads, *more]], decimals)
+    numbers.insert(len(keys) + ("published" in heads), "ours", [ours(row) for row in table.itertuples()])
+    behind = table[table.n > 0].groupby(["data", "budget"], sort=False)[keys[0]].unique()
+    lines = [f"{', '.join(map(str, names))}: {data}; {budget}" for (data, budget), names in behind.items()]
+    below = [{"selector": "caption", "props": "caption-side: bottom; text-align: left; font-size: 0.9em"}]
+    caption = "<br>".join(html.escape(line) for line in lines) or "Nothing of it was run."
+    return numbers.style.hide(axis="index").set_caption(caption).set_table_styles(below)
 
 
 def _published(published: pd.DataFrame, keys: Sequence[str], value: str) -> pd.DataFrame:

@@ -1,54 +1,84 @@
-"""The results block of README.md holds what the reference runs hold, between its marks and nowhere else."""
+"""The blocks of README.md hold what the reference runs hold, between their marks and nowhere else."""
 
 import pytest
 
-from snnlib import paths
+from snnlib import claims, paths
 from snnlib.chapters import readme
 from snnlib.runs import store
 
+MARKS = "<!-- {0}:begin -->\n{1}<!-- {0}:end -->\n"
+
+
+@pytest.fixture(scope="module")
+def everything():
+    return readme.recorded("06_claims")
+
+
+@pytest.fixture(scope="module")
+def board(everything):
+    return claims.scoreboard(everything)
+
+
+@pytest.fixture(scope="module")
+def blocks(everything, board):
+    return {"findings": readme.findings(board), "results": readme.block(everything, board)}
+
 
 @pytest.fixture
-def page(tmp_path, monkeypatch):
+def page(tmp_path, monkeypatch, blocks):
     monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr(readme, "_blocks", lambda: blocks)
+    (tmp_path / "notebooks").mkdir()
+    text = "before\n" + MARKS.format("findings", "stale\n") + "between\n" + MARKS.format("results", "stale\n")
+    (tmp_path / "README.md").write_text(text + "after\n")
     return tmp_path / "README.md"
 
 
-def test_block_is_replaced_and_the_rest_stays(page, results_in):
-    page.write_text("before\n<!-- results:begin -->\nstale\n<!-- results:end -->\nafter\n")
+def test_blocks_are_replaced_and_the_rest_stays(page, results_in):
     assert "claims.png is missing" in readme.fault()
-    (page.parent / "notebooks").mkdir()
-    (page.parent / readme.PICTURE).write_bytes(b"picture")
+    for name in readme.PICTURES:
+        (page.parent / "notebooks" / name).write_bytes(b"picture")
     assert "make publish" in readme.fault()
     readme.write("recorded")
     text = page.read_text()
-    assert text.startswith("before\n<!-- results:begin -->\nFrom the ") and "stale" not in text
+    assert text.startswith("before\n<!-- findings:begin -->\n- **") and "stale" not in text
+    assert "<!-- findings:end -->\nbetween\n<!-- results:begin -->\nFrom the " in text
     assert text.endswith("<!-- results:end -->\nafter\n")
     assert readme.fault() == ""
     page.write_text(text.replace(" → ", " -> ", 1))
     assert "README.md" in readme.fault()
 
 
-def test_block_tells_of_the_records_and_of_what_is_missing(monkeypatch):
-    text = readme.block()
+def test_block_tells_of_the_records_and_of_what_is_missing(everything, board, monkeypatch):
+    text = readme.block(everything, board)
     means = readme._table_3().set_index(["task", "neuron"]).ours
-    assert f"91.46 → {means['nettalk', '2-FS']:.2f} ± " in text and "| verdict |" in text
+    assert f"91.46 → {means['nettalk', '2-FS']:.2f} ± " in text and "| at our size | undecided |" in text
     monkeypatch.setattr(store, "best", lambda _: None)
-    empty = readme.block()
+    nothing = claims.scoreboard([])
+    empty = readme.block([], nothing)
     assert "| MNIST | 98.67 → – |" in empty and "From the 0 runs" in empty
-    assert "| not testable here |" in empty
+    assert "| not testable here |" in empty and readme.findings(nothing) == "No run is recorded.\n"
 
 
-def test_lost_marks_are_named(page):
-    page.write_text("no marks")
+def test_a_finding_whose_verdict_has_changed_is_stale(board):
+    assert readme.findings(board).count("\n- ") == len(readme.FINDINGS) - 1
+    claim = next(iter(readme.FINDINGS[0][0]))
+    with pytest.raises(ValueError, match=f"presumes that {claim} holds, and it is 'undecided' now"):
+        readme.findings(board.assign(verdict=board.verdict.where(board.id != claim, "undecided")))
+
+
+@pytest.mark.parametrize("text", ["no marks", MARKS.format("results", ""), MARKS.format("findings", "") * 2])
+def test_lost_marks_are_named(page, text):
+    page.write_text(text)
     with pytest.raises(ValueError, match="lost its marks"):
         readme.write("recorded")
 
 
-def test_the_picture_of_the_claims_comes_with_it(page, results_in):
-    page.write_text("<!-- results:begin -->\n<!-- results:end -->")
+def test_the_pictures_come_with_it(page, results_in):
     figures = results_in / "recorded" / "figures"
     figures.mkdir(parents=True)
-    (figures / "claims_effects.png").write_bytes(b"picture")
-    (page.parent / "notebooks").mkdir()
+    for stem in readme.PICTURES.values():
+        (figures / f"{stem}.png").write_bytes(stem.encode())
     readme.write("recorded")
-    assert (page.parent / readme.PICTURE).read_bytes() == b"picture"
+    for name, stem in readme.PICTURES.items():
+        assert (page.parent / "notebooks" / name).read_bytes() == stem.encode()

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -151,6 +152,10 @@ def test_over_seeds_is_the_mean_and_its_standard_error(values):
 groups = st.lists(numbers, min_size=2, max_size=6).filter(lambda x: np.std(x) > 1e-3)
 
 
+def over(values):
+    return verdicts.over_seeds(dict(enumerate(values)))
+
+
 @given(groups, groups)
 def test_unpaired_is_welchs_test(a, b):
     sides = [verdicts.over_seeds(dict(enumerate(x)), [{"hash": name}]) for x, name in ((a, "a"), (b, "b"))]
@@ -167,12 +172,12 @@ def test_unpaired_is_welchs_test(a, b):
 @pytest.mark.parametrize(
     ("test", "value", "found"),
     [
-        ("above", 1.0, "fails (computed)"),  # strictly above
-        ("above", 1.001, "holds (computed)"),
-        ("similar", 1.0, "holds (computed)"),
-        ("similar", -1.0, "holds (computed)"),
-        ("similar", 1.001, "fails (computed)"),
-        ("similar", -1.001, "fails (computed)"),
+        ("above", 1.0, "fails"),  # strictly above
+        ("above", 1.001, "holds"),
+        ("similar", 1.0, "holds"),
+        ("similar", -1.0, "holds"),
+        ("similar", 1.001, "fails"),
+        ("similar", -1.001, "fails"),
     ],
 )
 def test_computed_numbers_are_judged_without_chance(test, value, found):
@@ -213,3 +218,22 @@ def test_a_spread_of_rounding_errors_is_a_tie(mean):
     for part, known in ((0.95, False), (1.05, True)):
         d = part * 1e-9 * max(1, abs(mean)) * math.sqrt(3)
         assert math.isnan(verdicts.over_seeds({0: mean, 1: mean + d, 2: mean}).se) != known
+
+
+@given(tests, sesois, effects, effects)
+def test_dead_seeds_decide_only_together_with_the_living(test, sesoi, effect, living):
+    both = replace(effect, dead=1, living=living)
+    found = verdict(test, sesoi, both)
+    assert found in (UNDECIDED, verdict(test, sesoi, effect))
+    if found != UNDECIDED:
+        assert found == verdict(test, sesoi, effect) == verdict(test, sesoi, living)
+    assert math.isnan(verdicts.p_value(test, sesoi, replace(effect, dead=1)))
+
+
+@given(groups, groups)
+def test_the_living_of_two_sides_go_together(a, b):
+    dead = replace(over(a), dead=2, living=over(a[:-1]) if len(a) > 2 else None)
+    effect = verdicts.unpaired(dead, over(b))
+    assert effect.dead == 2 and (effect.living is None) == (len(a) == 2)
+    if effect.living:
+        assert effect.living.ours == pytest.approx(np.mean(a[:-1]) - np.mean(b), abs=1e-9)

@@ -125,26 +125,6 @@ def test_batch_normalisation_of_no_maps_is_refused():
         networks.conv_net("FC10-BN-PLIF-APk2s2", (1, 4, 4), lambda size: LIF())
 
 
-def test_weights_are_read_whole_or_not_at_all(tmp_path):
-    path, make = tmp_path / "net.pt", lambda hidden: networks.mlp(6, hidden, 2, lambda size: PLIF())
-    torch.save(make(5).state_dict(), path)
-    network = make(5)
-    networks.load_weights(network, path)
-    assert torch.equal(network[0][0].weight, torch.load(path, weights_only=True)["0.0.weight"])
-    whole = path.read_bytes()
-    for broken in (b"", whole[: len(whole) // 2], b"not weights at all"):
-        path.write_bytes(broken)
-        with pytest.raises(ValueError, match="net.pt holds no weights of this network"):
-            networks.load_weights(make(5), path)
-    for other in (make(4).state_dict(), {"weight": torch.ones(3)}, [1, 2]):
-        torch.save(other, path)
-        with pytest.raises(ValueError, match="net.pt holds no weights of this network"):
-            networks.load_weights(make(5), path)
-    torch.save(make(5).state_dict() | {"1.a": torch.tensor(float("nan"))}, path)
-    with pytest.raises(ValueError, match=r"not finite \(1\.a\)"):
-        networks.load_weights(make(5), path)
-
-
 def test_a_still_is_computed_once_and_means_the_same():
     calls = []
     net = networks.conv_net(

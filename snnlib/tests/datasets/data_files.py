@@ -10,15 +10,20 @@ import numpy as np
 import pytest
 
 from snnlib import paths
-from snnlib.datasets import cache, images
+from snnlib.datasets import images
+from snnlib.datasets.standins_events import EVENT
 
 
 @pytest.fixture(autouse=True, name="root")
 def empty_root(tmp_path, monkeypatch):
+    return use_root(tmp_path, monkeypatch)
+
+
+def use_root(tmp_path, monkeypatch):
     """An empty data root; no distribution package; no cache from outside."""
     monkeypatch.setattr(paths, "DATA", tmp_path / "data")
     monkeypatch.setattr(images, "DEBIAN_FASHION", tmp_path / "package")
-    monkeypatch.setattr(cache.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     (tmp_path / "data").mkdir()
     return tmp_path / "data"
 
@@ -81,3 +86,54 @@ def write_dictionary(root, words=400):
         "abaft\txb@ft\t0>1<<\t0 \n",
     ] * words
     (root / "NETtalk" / "nettalk.data").write_text("".join(rows))
+
+
+def random_events(count: int, sensor: int = 34, seed: int = 0, last_us: int = 310_000) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    events = np.zeros(count, EVENT)
+    events["x"], events["y"] = rng.integers(sensor, size=(2, count))
+    events["t"] = np.sort(rng.integers(last_us, size=count))
+    events["p"] = rng.integers(2, size=count)
+    return events
+
+
+def write_nmnist(path, events):
+    raw = np.zeros((len(events), 5), np.uint8)
+    raw[:, 0], raw[:, 1] = events["x"], events["y"]
+    raw[:, 2] = events["p"].astype(np.uint8) << 7 | (events["t"] >> 16).astype(np.uint8)
+    raw[:, 3], raw[:, 4] = events["t"] >> 8 & 255, events["t"] & 255
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(raw.tobytes())
+
+
+def write_gesture(path, events):
+    """As tonic's authors store a recording: rows of x, y, polarity and time in ms."""
+    rows = np.stack([events["x"], events["y"], events["p"], events["t"] // 1000], 1).astype(float)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, rows)
+
+
+def write_aedat4(path, events):
+    """One uncompressed packet of events, in the flatbuffers of the AEDAT 4.0 format (little-endian)."""
+    info = (
+        b'<dv version="2.0"><node name="outInfo" path="/mainloop/Recorder/outInfo/"><node name="0" '
+        b'path="/mainloop/Recorder/outInfo/0/"><attr key="compression" type="string">NONE</attr>'
+        b'<attr key="originalModuleName" type="string">camera</attr>'
+        b'<attr key="originalOutputName" type="string">events</attr>'
+        b'<attr key="typeDescription" type="string">Array of events (polarity ON/OFF).</attr>'
+        b'<attr key="typeIdentifier" type="string">EVTS</attr><node name="info" '
+        b'path="/mainloop/Recorder/outInfo/0/info/"><attr key="sizeX" type="int">128</attr>'
+        b'<attr key="sizeY" type="int">128</attr><attr key="source" type="string">camera</attr></node>'
+        b"</node></node></dv>"
+    )
+    head = (
+        struct.pack("<I4s6x5Hiiiqi", 24, b"IOHE", 10, 20, 4, 12, 8, 10, 0, 12, -1, len(info)) + info + b"\0"
+    )
+    rows = np.zeros(len(events), "<i8, <i2, <i2, ?, V3")
+    rows["f0"], rows["f1"], rows["f2"], rows["f3"] = (events[name] for name in "txyp")
+    body = struct.pack("<I4s2x3Hiii", 16, b"EVTS", 6, 8, 4, 6, 4, len(rows)) + rows.tobytes()
+    body = struct.pack("<I", len(body)) + body
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(
+        b"#!AER-DAT4.0\r\n" + struct.pack("<I", len(head)) + head + struct.pack("<ii", 0, len(body)) + body
+    )

@@ -1,6 +1,7 @@
 """Registry, batches, images and NETtalk: official formats, damage, and what the papers see."""
 
 import gzip
+import hashlib
 import os
 import pickle
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from snnlib import datasets
-from snnlib.datasets import cache, nettalk, registry, task
+from snnlib.datasets import nettalk, registry, task
 
 from .data_files import empty_root, write_cifar10, write_dictionary, write_mnist  # noqa: F401
 
@@ -220,6 +221,62 @@ def test_other_cifar10_batches_are_part(root):
         datasets.load("cifar10")
 
 
+def test_a_batch_that_runs_code_does_not(root, tmp_path):
+    folder = write_cifar10(root)
+
+    class Hostile:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "marker"),)
+
+    (folder / "batches.meta").write_bytes(pickle.dumps(Hostile()))  # nothing reads it
+    datasets.load("cifar10")
+    (folder / "data_batch_1").write_bytes(pickle.dumps({"data": Hostile(), "labels": [1]}, protocol=2))
+    with pytest.raises(ValueError, match=r"data_batch_1.*it calls \w+\.mkdir"):
+        datasets.load("cifar10")
+    assert not (tmp_path / "marker").exists()
+
+
+def test_labels_changed_with_size_and_time_kept_are_not_official(root, monkeypatch):
+    write_mnist(root / "MNIST" / "raw", monkeypatch, packed=False)
+    assert datasets.load("mnist").passport.source == "official"
+    file = root / "MNIST" / "raw" / "train-labels-idx1-ubyte"
+    times, data = file.stat(), bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    for call in (datasets.identify, datasets.load):
+        with pytest.raises(ValueError, match="train-labels.*official content"):
+            call("mnist")
+
+
+def test_a_bomb_is_not_unpacked(root, monkeypatch):
+    write_mnist(root / "MNIST" / "raw", monkeypatch)
+    (root / "MNIST" / "raw" / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(bytes(60_000_000), 1))
+    with pytest.raises(ValueError, match="t10k-labels.*more than 50,000,000 bytes"):
+        datasets.load("mnist")
+
+
+def test_numbers_that_no_network_could_learn_from_are_refused(monkeypatch):
+    x, y = torch.zeros(4, 3), torch.tensor([0, 1, 0, 1])
+    view = {"time_steps": 2, "input_shape": (3,), "classes": 2, "encoding": "direct"}
+    for train_x, train_y, words in (
+        (x * torch.nan, y, "not finite"),
+        (x, y + 1, "from 1 to 2"),
+        (x, y.float(), "float32"),
+        (x, y[:3], "4 samples and 3 labels"),
+        (x[:0], y[:0], "0 samples"),
+        (x, torch.full((4, 2), 0.5), "not all 0 or 1"),
+    ):
+        source = registry.Source(
+            lambda p, o: registry.Located("Odd", "stand-in", "", "", "f00"),
+            lambda located, p, o, part=(train_x, train_y): (registry.Split(*part), registry.Split(x, y)),
+        )
+        entry = registry.Entry("odd", "Odd", ("mdn",), (source,), lambda p, o: view)
+        monkeypatch.setitem(registry._ENTRIES, "odd", entry)
+        with pytest.raises(ValueError, match=f"Odd: expected finite samples with labels of 2.*{words}"):
+            datasets.load("odd")
+
+
 # ---------------------------------------------------------------- NETtalk
 def test_articulatory_code():
     assert nettalk.code("b", ">") == [12, 0, 6, 22]  # voiced, labial, stop; the syllable's vowel comes next
@@ -255,7 +312,7 @@ def test_authors_windows_and_the_leak(root, monkeypatch):
     savemat(file, {"train_x": x[:100], "train_y": y[:100], "test_x": x[90:120], "test_y": y[90:120]})
     with pytest.raises(ValueError, match="nettalk_small.mat.*SHA-256"):
         datasets.load("nettalk")
-    monkeypatch.setattr(nettalk, "AUTHORS_SHA256", cache.file_digest(file))
+    monkeypatch.setattr(nettalk, "AUTHORS_SHA256", hashlib.sha256(file.read_bytes()).hexdigest())
     assert len(datasets.load("nettalk").test_y) == 30
     assert len(datasets.load("nettalk", leak_free=True).test_y) == 20  # ten of them were in the training set
     scored = datasets.load("nettalk", scored="first_of_five")

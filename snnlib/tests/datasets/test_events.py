@@ -1,5 +1,9 @@
 """Events: slicing that loses nothing, the two papers' views, tonic's file layouts, the simulated camera."""
 
+import hashlib
+import os
+import shutil
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -12,19 +16,22 @@ from snnlib.datasets.event_frames import View, as_bytes, stored_frames, to_frame
 from snnlib.datasets.registry import Entry, Located, Source, Split, register
 from snnlib.datasets.standins_events import EVENT, GESTURES
 
+from .data_files import random_events, write_gesture, write_nmnist
+
 MDN = View(34, 36, 20, bin_us=15_000, margin=1, binary=True)
 
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """An empty data root; any attempt to download fails the test."""
-    import tonic.dataset
+    """An empty data root and no cache from outside; any attempt to download fails the test."""
+    import tonic.download_utils
 
-    def refuse(self):
-        raise AssertionError("load() tried to download")
+    def refuse(*args, **kwargs):
+        raise AssertionError("tonic tried to download")
 
     monkeypatch.setattr(paths, "DATA", tmp_path)
-    monkeypatch.setattr(tonic.dataset.Dataset, "download", refuse)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    monkeypatch.setattr(tonic.download_utils, "_urlretrieve", refuse)
     return tmp_path
 
 
@@ -34,15 +41,6 @@ def shared_root(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paths, "DATA", tmp_path_factory.mktemp("data"))
         yield paths.DATA
-
-
-def random_events(count: int, sensor: int = 34, seed: int = 0, last_us: int = 310_000) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    events = np.zeros(count, EVENT)
-    events["x"], events["y"] = rng.integers(sensor, size=(2, count))
-    events["t"] = np.sort(rng.integers(last_us, size=count))
-    events["p"] = rng.integers(2, size=count)
-    return events
 
 
 # ---------------------------------------------------------------- slicing
@@ -121,15 +119,6 @@ def test_frames_are_kept_and_a_broken_cache_is_made_again(root, tmp_path, monkey
 
 
 # ---------------------------------------------------------------- files
-def write_nmnist(path, events):
-    raw = np.zeros((len(events), 5), np.uint8)
-    raw[:, 0], raw[:, 1] = events["x"], events["y"]
-    raw[:, 2] = events["p"].astype(np.uint8) << 7 | (events["t"] >> 16).astype(np.uint8)
-    raw[:, 3], raw[:, 4] = events["t"] >> 8 & 255, events["t"] & 255
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(raw.tobytes())
-
-
 @pytest.fixture
 def nmnist(root):
     """Five recordings; folders 0, 2 and 4 are missing, so a label cannot be the position of its folder."""
@@ -172,7 +161,7 @@ def test_broken_recordings_are_named(nmnist):
     with pytest.raises(datasets.SourceError, match=said):
         datasets.load("n_mnist", paper="plif")
     broken.write_bytes(b"")
-    with pytest.raises(datasets.SourceError, match=r"00003\.bin.*no event"):
+    with pytest.raises(datasets.SourceError, match=r"00003\.bin.*it is empty"):
         datasets.load("n_mnist", paper="plif")
     for file in (nmnist / "Test").rglob("*.bin"):
         file.unlink()
@@ -180,22 +169,101 @@ def test_broken_recordings_are_named(nmnist):
         datasets.load("n_mnist")
 
 
-def test_archives_decide_what_is_official(nmnist, monkeypatch):
-    import hashlib
+def test_times_that_begin_late_count_from_the_first_event(root):
+    for split in ("Train", "Test"):
+        for label, offset in enumerate((0, 200_000, 4_000_000)):
+            events = random_events(400)
+            events["t"] += offset - events["t"].min()
+            write_nmnist(root / "NMNIST" / split / str(label) / "00001.bin", events)
+    x = datasets.load("n_mnist", paper="mdn").train_x
+    assert torch.equal(x[0], x[1]) and torch.equal(x[0], x[2])
 
+
+def test_a_recording_cut_between_two_events_is_named(nmnist):
+    broken = nmnist / "Train" / "3" / "00003.bin"
+    broken.write_bytes(broken.read_bytes()[:500])
+    with pytest.raises(datasets.SourceError, match=r"00003\.bin.*ends after 1\d\d ms of about 300"):
+        datasets.load("n_mnist", paper="plif")
+
+
+def test_what_lies_elsewhere_is_named_and_not_read(nmnist, recwarn):
+    before, labels = datasets.identify("n_mnist"), datasets.load("n_mnist").train_y.tolist()
+    for place in ("Train/3/kept9/00001.bin", "Train/x/1.bin", "2.bin"):
+        write_nmnist(nmnist / place, random_events(200))
+    task = datasets.load("n_mnist")
+    assert datasets.identify("n_mnist") == before and task.train_y.tolist() == labels
+    assert "Left out, in no place of the layout: 2.bin and 2 more." in task.passport.note
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda rows: rows[:, [0, 1, 3, 2]], "polarity is 0 or 1"),
+        (lambda rows: rows * [1, 1, 2, 1], "polarity is 0 or 1"),
+        (lambda rows: rows + [0.5, 0, 0, 0], "whole numbers"),
+        (lambda rows: rows * [1, 1, 1, np.nan], "finite"),
+        (lambda rows: rows - [128, 0, 0, 0], "outside the 128 x 128"),
+        (lambda rows: rows[:, :3], "rows of four numbers"),
+        (lambda rows: rows.astype(object), "pickle"),
+        (lambda rows: np.broadcast_to(0.0, (1 << 50, 4)), "allocate"),
+    ],
+)
+def test_gesture_columns_are_checked(root, change, words):
+    for split in ("ibmGestureTrain", "ibmGestureTest"):
+        file = root / "DVSGesture" / split / "user01_lab" / "3.npy"
+        write_gesture(file, random_events(60, sensor=128))
+    plain = datasets.load("dvs128_gesture", paper="plif").test_x
+    rows = np.load(file)
+    np.save(file, rows * [1, 1, 2, 1] - [0, 0, 1, 0])  # OFF is -1
+    assert torch.equal(datasets.load("dvs128_gesture", paper="plif").test_x, plain)
+    if (rows := change(rows)).size < 1000:
+        np.save(file, rows)
+    else:  # a head that promises far too much
+        with open(file, "wb") as to:
+            header = {"descr": "<f8", "fortran_order": False, "shape": rows.shape}
+            np.lib.format.write_array_header_1_0(to, header)
+            to.write(bytes(32))
+    with pytest.raises(datasets.SourceError, match=rf"3\.npy.*{words}"):
+        datasets.load("dvs128_gesture", paper="plif")
+
+
+def test_only_what_was_unpacked_from_official_archives_is_official(nmnist, root, tmp_path, monkeypatch):
+    """Archives, or texts with their MD5, say nothing about the recordings beside them; the note of ``make
+    data`` does, as long as the recordings are those that it was taken of."""
+    archives = tmp_path / "mirror" / "NMNIST"
+    archives.mkdir(parents=True)
     whole = replace(event_files.SETS["n_mnist"], complete=(3, 2))
-    assert event_files.locate(whole).source == "part" and "not compared" in event_files.locate(whole).note
-    for name, _ in whole.archives:
-        (nmnist / name).write_bytes(name.encode())
-    assert event_files.locate(whole).source == "part" and "differ" in event_files.locate(whole).note
+    monkeypatch.setitem(event_files.SETS, "n_mnist", whole)
+    monkeypatch.setattr(events, "SETS", event_files.SETS)
     for name, attribute in whole.archives:
-        monkeypatch.setattr(whole.tonic_class, attribute, hashlib.md5(name.encode()).hexdigest())
-    assert event_files.locate(whole).source == "official"
-    assert event_files.locate(event_files.SETS["n_mnist"]).source == "part"  # 3 of 60,000
-    for name, attribute in whole.archives:  # as fetch leaves it
-        (nmnist / name).unlink()
+        with zipfile.ZipFile(archives / name, "w") as z:
+            split = name.split(".")[0].title()
+            for file in (nmnist / split).rglob("*.bin"):
+                z.write(file, file.relative_to(nmnist))
+        shutil.copy(archives / name, nmnist / name)
+        monkeypatch.setattr(
+            whole.tonic_class, attribute, hashlib.md5((nmnist / name).read_bytes()).hexdigest()
+        )
         (nmnist / f"{name}.md5").write_text(getattr(whole.tonic_class, attribute))
-    assert event_files.locate(whole).source == "official"
+    found = event_files.locate(whole)
+    assert found.source == "part" and "not compared" in found.note
+    shutil.rmtree(nmnist)
+    monkeypatch.setenv("SNN_MIRROR", str(tmp_path / "mirror"))
+    said = []
+    assert fetch.fetch(["n_mnist"], said.append) == {"n_mnist": True}, said
+    assert sorted(p.name for p in nmnist.iterdir()) == ["Test", "Train", "fetched.json"]
+    found = event_files.locate(whole)
+    assert found.source == "official" and found.files_checksum.startswith("md5:")
+    one = nmnist / "Train/3/00001.bin"
+    times, raw = one.stat(), bytearray(one.read_bytes())
+    raw[7] ^= 1
+    one.write_bytes(raw)
+    os.utime(one, ns=(times.st_atime_ns, times.st_mtime_ns))
+    found = event_files.locate(whole)
+    assert found.source == "part" and "not what was fetched" in found.note
+    (nmnist / "fetched.json").write_text("{")
+    with pytest.raises(datasets.SourceError, match="fetched.json"):
+        event_files.locate(whole)
 
 
 def test_an_archive_alone_is_no_data_set(root):
@@ -215,7 +283,7 @@ def test_cifar10_dvs_split_and_order(root, monkeypatch):
         folder = root / "CIFAR10DVS" / label
         folder.mkdir(parents=True)
         for number in range(20):
-            (folder / f"cifar10_{label}_{number}.aedat4").write_bytes(b"")
+            (folder / f"cifar10_{label}_{number}.aedat4").write_bytes(b"#!AER-DAT4.0")
 
     def read(path):
         number = int(path.rsplit("_", 1)[1].split(".")[0])
@@ -246,10 +314,8 @@ def test_dvs_gesture_layout(root):
     for split, user in (("ibmGestureTrain", 3), ("ibmGestureTest", 25)):
         for label in (0, 10):
             events = random_events(60 + label, sensor=128)
-            rows = np.stack([events["x"], events["y"], events["p"], events["t"] // 1000], 1).astype(float)
             file = root / "DVSGesture" / split / f"user{user:02d}_led" / f"{label}.npy"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            np.save(file, rows)
+            write_gesture(file, events)
     task = datasets.load("dvs128_gesture", paper="plif")
     assert task.classes == 11 and task.train_y.tolist() == [0, 10] and task.input_shape == (2, 128, 128)
     assert task.train_x.sum((1, 2, 3, 4)).tolist() == [60, 70]
@@ -265,20 +331,6 @@ def test_options_are_checked(root):
         datasets.identify("n_mnist", paper="plif", resolution=40)
     with pytest.raises(ValueError, match="resolution"):
         datasets.load("cifar10_dvs", paper="plif", resolution="small")
-
-
-def test_fetch_leaves_the_sums_it_checked(root, nmnist, monkeypatch):
-    import tonic.datasets
-
-    class Fake(tonic.datasets.NMNIST):
-        def _check_exists(self):
-            (nmnist / self.filename).write_bytes(b"archive")
-            return True
-
-    monkeypatch.setattr(tonic.datasets, "NMNIST", Fake)
-    assert fetch.DOWNLOADS["n_mnist"].get(root) == "MD5 as published"
-    assert not list(nmnist.glob("*.zip"))
-    assert (nmnist / "train.zip.md5").read_text() == Fake.train_md5
 
 
 # ---------------------------------------------------------------- the simulated camera

@@ -51,6 +51,7 @@ def test_fsdd_views_and_splits(root):
 def test_damaged_recordings_are_named(root, damage):
     path = root / "FSDD/recordings/3_ann_0.wav"
     write_wave(path)
+    write_wave(root / "FSDD/recordings/4_ann_0.wav")
     path.write_bytes({"cut": path.read_bytes()[:500], "empty": b"", "text": b"hello"}[damage])
     with pytest.raises(ValueError, match="3_ann_0.wav: expected"):
         datasets.load("tidigits")
@@ -75,7 +76,7 @@ def test_the_users_tidigits(root):
         1,
     ]  # no "oh", no digit strings
     write_sphere(root / "TIDigits/GH/9b.wav")
-    assert {clip.speaker for clip in speech._own_tidigits()[1]} == {"man/ae", "man/af", "gh"}
+    assert {clip.speaker for clip in speech._own_tidigits().clips} == {"man/ae", "man/af", "gh"}
     write_sphere(root / "TIDigits/TRAIN/MAN/AE/2A.WAV", missing=10)
     with pytest.raises(ValueError, match="2A.WAV.*cut short"):
         datasets.load("tidigits")
@@ -116,6 +117,102 @@ def test_timit_layouts_in_order(root):
         write_sphere(root / "TIMIT" / split / "DR1" / speaker / "SA1.WAV", rate=16000)
     own = datasets.load("timit")
     assert own.passport.dataset == "TIMIT" and (own.train_y.tolist(), own.test_y.tolist()) == ([0], [1])
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"rate": 16000}, "8,000 Hz as in the whole corpus, found 16,000"),
+        ({"rate": 1000}, "sampling rate is 1,000 Hz"),
+        ({"seconds": 6}, "6.000 s of sound, not 0.02 to 5"),
+        ({"scale": np.nan}, "not finite"),
+        ({"scale": 32767}, "reach 32,767, not 1"),
+    ],
+)
+def test_sounds_that_are_no_digits_are_named(root, how, words):
+    import soundfile
+
+    for digit in range(3):
+        path = root / "FSDD/recordings" / f"{digit}_ann_0.wav"
+        write_wave(path)
+    seconds, rate, scale = how.get("seconds", 0.4), how.get("rate", 8000), how.get("scale", 1.0)
+    tone = np.sin(np.arange(int(seconds * rate)) / 3).astype(np.float32)
+    tone[len(tone) // 2] = 1
+    soundfile.write(path, tone * np.float32(scale), rate, subtype="FLOAT")
+    with pytest.raises(ValueError, match=f"2_ann_0.wav: expected .*{words}"):
+        datasets.load("tidigits")
+
+
+def write_libri(root, rows, head="file,speaker,gender,subset\n", coding="utf-8"):
+    folder = root / "LibriSpeechGender"
+    for i in range(4):
+        write_wave(folder / "clips" / f"{i}.wav", 0.5, 16000)
+    (folder / "clips.csv").write_bytes((head + "".join(rows)).encode(coding))
+
+
+GOOD = [f"{i}.wav,s{i},{'FM'[i % 2]},{'train' if i < 2 else 'test'}\n" for i in range(4)]
+
+
+@pytest.mark.parametrize("genders", ["FM", ("f", "m"), ("female", "Male"), ("F ", " M")])
+def test_genders_in_the_usual_spellings(root, genders):
+    rows = [f"{i}.wav,s{i},{genders[i % 2]},{'train' if i < 2 else 'test'}\n" for i in range(4)]
+    write_libri(root, rows, coding="utf-8-sig")  # as spreadsheets write it
+    assert datasets.load("timit").train_y.tolist() == [0, 1] == datasets.load("timit").test_y.tolist()
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "words"),
+    [
+        (["0.wav,s9,x,train\n"], {}, "line 6: .*gender 'x' is none of f, female, m, male"),
+        (["0.wav,s9,,train\n"], {}, "line 6: .*gender '' is none"),
+        (["0.wav,s9\n"], {}, "line 6: .*gender ''"),
+        ([",,F,\n"], {}, "line 6: .*a cell is empty"),
+        (["0.wav,s9,F,train\n"], {}, "line 6: .*0.wav stands there twice"),
+        (['0.wav,"s9,F\n'], {}, "clips.csv: .*unexpected end"),
+        (["9.wav,é,F,train\n"], {"coding": "latin-1"}, "clips.csv: .*decode byte 0xe9"),
+        ([], {"head": "file;speaker;gender;subset\n"}, "no column file, gender, speaker, subset"),
+    ],
+)
+def test_rows_that_are_no_clips_are_named(root, rows, options, words):
+    write_libri(root, GOOD + rows, **options)
+    with pytest.raises(ValueError, match=words):
+        datasets.identify("timit")
+
+
+def test_a_converted_copy_beside_a_recording_is_not_a_second_sentence(root):
+    for split in ("TRAIN", "TEST"):
+        for speaker in ("FAAA0", "MBBB0"):
+            folder = root / "TIMIT" / split / "DR1" / speaker
+            write_sphere(folder / "SA1.WAV", coding="pcm,embedded-shorten-v2.00")  # the copy can be read
+            write_wave(folder / "SA1.WAV.wav", 0.5, 16000)
+    task = datasets.load("timit")
+    assert (
+        task.passport.label == "TIMIT (part, 2 + 2)" and "Of 4 recordings a second file" in task.passport.note
+    )
+
+
+def test_a_corpus_without_a_test_clip_or_twice_there_is_named(root, monkeypatch):
+    for speaker in ("FAAA0", "MBBB0"):
+        write_wave(root / "TIMIT/TRAIN/DR1" / speaker / "SA1.WAV", 0.5, 16000)
+    for name in ("1_ann_0", "2_ann_0"):
+        write_wave(root / "FSDD/recordings" / f"{name}.wav")
+    for call in (lambda: datasets.identify("timit"), lambda: datasets.identify("tidigits", split="speaker")):
+        with pytest.raises(ValueError, match="training and test clips below it, found .* and|found 0"):
+            call()
+    for i in range(3001):
+        (root / "FSDD/recordings" / f"3_ann_{i}.wav").touch()
+    with pytest.raises(ValueError, match="at most 3,000 clips, found 3,003"):
+        datasets.identify("tidigits")
+
+
+def test_links_to_folders_are_followed_once(root, tmp_path):
+    for split, speaker in (("TRAIN", "FCJF0"), ("TEST", "MDAB0")):
+        write_sphere(tmp_path / "corpus" / split / "DR1" / speaker / "SA1.WAV", rate=16000)
+    (root / "TIMIT").mkdir()
+    for split in ("TRAIN", "TEST"):
+        (root / "TIMIT" / split).symlink_to(tmp_path / "corpus" / split)
+    (tmp_path / "corpus/TRAIN/DR1/round").symlink_to(tmp_path / "corpus")
+    assert datasets.load("timit").passport.label == "TIMIT (part, 1 + 1)"
 
 
 # ---------------------------------------------------------------- stand-ins

@@ -83,7 +83,14 @@ def test_connection_moves_are_counted_across_silent_steps():
 
 
 def record(neuron, tau, seed, epochs=3, layers=4):
-    config = {"neuron": neuron, "tau": tau, "seed": seed, "epochs": epochs, "validation": 0.0}
+    config = {
+        "neuron": neuron,
+        "tau": tau,
+        "seed": seed,
+        "epochs": epochs,
+        "validation": 0.0,
+        "batch_size": 4,
+    }
     points = [
         {
             "epoch": e,
@@ -112,12 +119,12 @@ def record(neuron, tau, seed, epochs=3, layers=4):
 def test_training_figures_show_ours_over_the_authors():
     records = [record(n, tau, seed) for n in ("PLIF", "LIF") for tau in (2.0, 16.0) for seed in (0, 1)]
     authors = published.author_curves()
-    figure = plif_training.plif_fig6(records, authors, datasets.PAPER_TITLE)
+    figure = plif_training.plif_fig6(records, authors, datasets.PAPER_TITLE, {"fashion_mnist": 60000})
     assert "stand-in" in figure.axes[0].texts[0].get_text()
     solid = [line for line in figure.axes[0].lines if line.get_linestyle() == "-"]
     assert len(solid) == 4 and solid[0].get_ydata()[-1] == 30.5  # mean of the two seeds
     figure = plif_training.plif_fig7(records, authors, datasets.PAPER_TITLE)
-    ours = [line for line in figure.axes[0].lines if line.get_linewidth() == 2.0]
+    ours = [line for line in figure.axes[0].lines if line.get_linewidth() == 2.2]
     assert len(ours) == 8 and {line.get_ydata()[0] for line in ours} == {2.0, 16.0}
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels[0] == "ours, from τ₀ = 2" and labels[-1] == "authors' logs, from 16"

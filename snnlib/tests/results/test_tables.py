@@ -228,6 +228,43 @@ tasks_of = st.dictionaries(
 )
 
 
+def test_runs_that_never_learned_stay_out_of_means_and_are_counted():
+    """A silent output layer answers at chance; its number in a mean would describe no network."""
+    dead = {"spike_rates": [0.6, 0.0]}
+    runs = [record(seed=seed, accuracy=90.0 + seed, spike_rates=[0.6, 0.1]) for seed in range(3)]
+    runs += [record(seed=seed, accuracy=10.0, **dead) for seed in (3, 4)]
+    row = tables.compare(runs, ["task", "neuron"]).iloc[0]
+    assert (row.ours, row.sd, row.n, row.dead) == (91.0, 1.0, 3, 2)
+    wide = tables.wide(tables.compare(runs, ["task", "neuron"]), "task", "neuron")
+    assert wide.loc["mnist", "2-FS"] == "91.00 ± 1.00, 2 dead"
+    lost = tables.compare(runs[3:], ["task", "neuron"]).iloc[0]
+    assert (lost.ours, lost.n, lost.dead) == (10.0, 2, 2)
+    others = [record(neuron="2-RS", seed=seed, accuracy=89.0, spike_rates=[0.6, 0.1]) for seed in range(5)]
+    gap = tables.contrast(runs + others, ["task"], "neuron", ["2-FS"], ["2-RS"]).iloc[0]
+    assert (gap.ours, gap.n, gap.dead) == (2.0, 3, 2)
+    gap = tables.contrast(runs[3:] + others, ["task"], "neuron", ["2-FS"], ["2-RS"]).iloc[0]
+    assert (gap.ours, gap.n, gap.dead) == (-79.0, 2, 2)
+
+
+def test_a_page_has_the_numbers_and_a_line_for_each_data_and_budget():
+    runs = [record(seed=seed, accuracy=90.0 + seed, spike_rates=[0.1]) for seed in range(3)]
+    runs += [record(seed=3, accuracy=10.0, spike_rates=[0.0])]
+    theirs = published.table("mdn_table3").query("task == 'mnist' and neuron in ('2-FS', '2-RS')")
+    table = tables.compare(runs, ["task", "neuron"], published=theirs)
+    seen = tables.page(table, ["task", "neuron"])
+    assert list(seen.data.columns) == ["task", "neuron", "published", "ours", "difference"]
+    assert seen.data.ours.tolist() == ["91.00 ± 1.00 (n = 3, 1 dead)", ""]
+    assert seen.caption == "mnist: MNIST (official, 60,000 + 10,000); 3 epochs, 500 hidden"
+    other = [record(neuron="2-RS", seed=seed, accuracy=89.0 + seed / 2) for seed in range(3)]
+    gap = tables.contrast(runs[:3] + other, ["task"], "neuron", ["2-FS"], ["2-RS"])
+    assert tables.page(gap, ["task"], ["p"]).data.iloc[0].tolist() == [
+        "mnist",
+        "1.50 [0.26, 2.74] (n = 3)",
+        "0.035",
+    ]
+    assert tables.page(table[table.n == 0], ["task"]).caption == "Nothing of it was run."
+
+
 def records_of(cells, shuffle):
     """task -> neuron -> seed -> accuracy, as records in any order."""
     made = [
