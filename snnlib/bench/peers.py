@@ -97,7 +97,7 @@ def layer(implementation: str, kind: str) -> Layer | None:
 def plain_loop(module: nn.Module) -> nn.Module:
     """A copy of a neuron, or of a network of them, that runs ``kernels/reference.py`` instead of a kernel."""
 
-    def run(self, kind, current_seq, parameters, initial, constants, trace):
+    def run(self, kind, current_seq, parameters, initial, constants, trace, pool=0):
         dtype, device = reference.precision(current_seq), current_seq.device
         parameters = [torch.as_tensor(value, dtype=dtype, device=device) for value in parameters]
         initial = [torch.full_like(parameters[0], value, requires_grad=False) for value in initial]

@@ -93,5 +93,5 @@ def test_every_copy_gets_its_own_gradient_through_a_synapse(make):
 
 def test_a_kernel_reads_one_step_of_it():
     current = torch.rand(2, 3).expand(STEPS, 2, 3)
-    assert ops._once(current).shape == (1, 2, 3)
-    assert ops._once(current.contiguous()).shape == (STEPS, 2, 3)
+    assert ops.once(current).shape == (1, 2, 3)
+    assert ops.once(current.contiguous()).shape == (STEPS, 2, 3)
