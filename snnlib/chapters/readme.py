@@ -165,7 +165,7 @@ def _square(table: pd.DataFrame, columns: str) -> str:
     ours = tables.wide(table, "task", columns)
     rows = [["task", *ours.columns, "data; budget"]]
     for task in ours.index:
-        ran = table[(table.task == task) & (table.n > 0)]
+        ran = table[(table.task == task) & (table.data != tables.NOT_RUN)]
         words = [*dict.fromkeys(ran.data), *dict.fromkeys(ran.budget), _seeds(ran.n)] if len(ran) else []
         behind = "; ".join(words) or tables.NOT_RUN
         pairs = zip(theirs.loc[task], ours.loc[task].replace("", "–"), strict=True)

@@ -16,7 +16,12 @@ VERDICTS = {  # colour, symbol
     "undecided": ("#8A6508", "?"),
     "not testable here": ("#6E6E6E", "—"),
 }
-SCOPES = {"at the paper's size": ("o", True), "at our size": ("o", False), "arithmetic": ("s", True)}
+SCOPES = {
+    "at the paper's size": ("o", True),
+    "at our size": ("o", False),
+    "on other data": ("o", False),
+    "arithmetic": ("s", True),
+}
 """Marker, and whether it is filled."""
 PAPERS = {"mdn": "Meta-dynamic neurons", "plif": "Learnable membrane time constant"}
 AGREES = "#D3EBE1"
@@ -102,6 +107,11 @@ def _effect(axis, place, row, colour, limits):
     if pd.notna(row.low):
         ends = np.clip([row.low / unit, row.high / unit], *limits)
         axis.plot(ends, [place, place], color=colour, lw=1.7, zorder=2)
+        for end, beyond, arrow in zip(
+            ends, (row.low / unit < ends[0], row.high / unit > ends[1]), "<>", strict=True
+        ):
+            if beyond:
+                axis.plot(end, place, arrow, ms=4, color=colour, clip_on=False, zorder=2)
     marker, full = SCOPES[row.scope]
     face = colour if full and row.verdict != "not testable here" else "white"
     _mark(axis, place, row.ours / unit, limits, marker, ms=5.2, mfc=face, mec=colour, mew=1.3, zorder=4)
