@@ -6,6 +6,10 @@ until then a checkpoint lets a run that was cut off go on.
 
 import functools
 import hashlib
+import math
+import os
+import platform
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,10 +25,21 @@ from snnlib.runs.config import Run
 LOSSES = {"": training.squared_error, "cross-entropy": training.cross_entropy}
 """The papers' loss, and one beyond them."""
 
+MEMBERS = 32
+"""Most runs of one ensemble: those of a CIFAR-10 column take about 3 GB on a GPU."""
+
+
+class Refused(ValueError):
+    """This process or machine must not train what it was asked to: the numbers would be others."""
+
+
+class OutOfTime(Exception):
+    """The next epoch would end too late; the checkpoint goes on from the last one."""
+
 
 def columns(runs: Sequence[Run]) -> list[list[Run]]:
-    """The runs in groups that can be one ensemble: MDN's, equal in all but neuron, theta and seed. Runs with
-    the loss or the augmentation changed train alone.
+    """The runs in groups that can be one ensemble: up to MEMBERS of MDN's, equal in all but neuron, theta
+    and seed. Runs with the loss or the augmentation changed train alone.
     """
     groups: dict[object, list[Run]] = {}
     for r in runs:
@@ -33,7 +48,8 @@ def columns(runs: Sequence[Run]) -> list[list[Run]]:
         same = (r.neuron == "learned", r.neuron == "mixed")
         key = (replace(r, neuron="", theta=(), seed=0), *same) if together else r
         groups.setdefault(key, []).append(r)
-    return list(groups.values())
+    starts = ((group, at) for group in groups.values() for at in range(0, len(group), MEMBERS))
+    return [group[at : at + MEMBERS] for group, at in starts]
 
 
 def train_one(r: Run, store: Path) -> dict:
@@ -41,9 +57,11 @@ def train_one(r: Run, store: Path) -> dict:
     return train_together([r], store)[0]
 
 
-def train_together(runs: Sequence[Run], store: Path) -> list[dict]:
+def train_together(runs: Sequence[Run], store: Path, until: float = math.inf) -> list[dict]:
     """Train one run, or the runs of one of the ``columns`` as one batched network, from their checkpoint if
     there is one, and write their records to ``store``; returns the records.
+
+    Raises OutOfTime where an epoch as long as the last would end after ``until`` (of ``time.time``).
     """
     device, task, one = _prepare(), task_of(runs[0]), runs[0]
     members = [build(r).to(device) for r in runs]
@@ -53,6 +71,9 @@ def train_together(runs: Sequence[Run], store: Path) -> list[dict]:
     def on_epoch(histories: list[list[dict]]) -> None:
         for r, history in zip(runs, histories, strict=True):
             files.write_json(store / f"{r.hash}.partial.json", [h["epoch"] for h in history])
+        took = len(runs) * histories[0][-1]["seconds"]
+        if len(histories[0]) <= one.epochs and time.time() + took > until:
+            raise OutOfTime
 
     shared = {
         "epochs": one.epochs,
@@ -93,7 +114,25 @@ def _prepare() -> str:
     torch.set_num_threads(1)
     memory.keep_freed()
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if not torch.cuda.is_available():
+        return "cpu"
+    _take_gpu()
+    return "cuda"
+
+
+@functools.cache
+def _take_gpu() -> None:
+    """Use the first GPU that no other process of the user's trains on, as long as this one lives; where all
+    have one, the usual GPU.
+    """
+    for number in range(torch.cuda.device_count()):
+        name = f"gpu-{torch.cuda.get_device_properties(number).uuid}.lock"
+        handle = os.open(files.private_folder() / name, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            files.lock(handle, wait=False)
+            return torch.cuda.set_device(number)
+        except BlockingIOError:
+            os.close(handle)
 
 
 def _finish(
@@ -154,9 +193,9 @@ def task_of(r: Run) -> datasets.Task:
     """The run's data, if they are still what the run was planned for."""
     found = datasets.identify(r.task, paper=r.paper, **dict(r.task_options))
     if found != r.data:
-        raise ValueError(
-            f"The data of {r.task} have changed since the run was planned ({r.data}, now "
-            f"{found}); start again."
+        raise Refused(
+            f"The data of {r.task} have changed since the run was planned, or are others on "
+            f"{platform.node()} ({r.data}, there {found}); start again, with the same data everywhere."
         )
     task = _load(r.task, r.paper, r.data, r.train_samples, r.test_samples, r.task_options)
     return replace(task, augmentation=r.augmentation) if r.augmentation else task

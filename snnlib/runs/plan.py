@@ -1,6 +1,7 @@
 """What there is to train: which runs are recorded, on which data, how long the others will take here."""
 
 import functools
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,11 +19,10 @@ def plan(runs: Sequence[Run], profile: str, train: bool = True) -> pd.DataFrame:
     is recorded and on which data (with ``train`` only on those at hand), and the estimated seconds left on
     one CPU core (``speed``).
     """
-    rows, (ratio, _) = [], speed(profile)
-    for r in dict.fromkeys(runs):
+    rows, runs = [], list(dict.fromkeys(runs))
+    for r, needed in zip(runs, left(runs, profile), strict=True):
         record = store.read(r, profile, other_data=not train)
         seen = store.epochs_seen(r, store.folder(profile))
-        left = seconds(r) * ratio.get(r.paper, 1.0) * (1 - seen / (r.epochs + 1))
         rows.append(
             {
                 "run": r.title,
@@ -33,7 +33,7 @@ def plan(runs: Sequence[Run], profile: str, train: bool = True) -> pd.DataFrame:
                 "recorded": record is not None,
                 "recorded_on": f"{record['dataset']} ({record['source']})" if record else "",
                 "epochs_done": r.epochs if record else max(seen - 1, 0),
-                "seconds": 0 if record else left,
+                "seconds": 0 if record else needed,
             }
         )
     columns = "run setting hash data epochs recorded recorded_on epochs_done seconds"
@@ -53,37 +53,61 @@ def by_setting(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def speed(profile: str) -> tuple[dict[str, float], str]:
-    """Measured over estimated seconds on one CPU core for each paper, and in words what that rests on: this
-    machine's own finished runs of the profile, else the reference runs, else nothing.
+def left(runs: Sequence[Run], profile: str, device: str = "CPU") -> list[float]:
+    """Estimated seconds that each of the runs still takes, on one CPU core or on a GPU of that name; as on a
+    CPU where none of its paper was measured there.
     """
-    own = (_loaded(path) for path in store.finished(store.folder(profile))[:200])
+    ratio = speed(profile, device)[0]
+    return [
+        seconds(r)
+        * ratio.get((r.paper, r.task), ratio.get(r.paper, 1.0))
+        * (1 - store.epochs_seen(r, store.folder(profile)) / (r.epochs + 1))
+        for r in runs
+    ]
+
+
+def speed(profile: str, device: str = "CPU") -> tuple[dict, str]:
+    """Measured over estimated seconds on a device for each paper and each (paper, task), and in words what
+    that rests on: this machine's own finished runs of the profile, else the reference runs, else nothing.
+    """
     for records, basis in (
-        (own, "this profile's finished runs"),
+        (_own(profile), "this profile's finished runs"),
         (store.records().values(), "the reference runs, from the machine that made them"),
     ):
-        ratio = _ratios([record for record in records if record and record["device"].startswith("CPU")])
+        ratio = _ratios([record for record in records if record["device"].startswith(device)])
         if ratio:
             return ratio, basis
-    return {}, "a rule of thumb, nothing is measured yet"
+    return {}, "a rule of thumb, nothing is measured yet" if device == "CPU" else "nothing: none is measured"
 
 
-def _ratios(records: list[dict]) -> dict[str, float]:
-    """Paper -> measured over estimated seconds, from at least 20 s of training by the present code."""
-    totals = {"mdn": [0.0, 0.0], "plif": [0.0, 0.0]}
+def gpus(profile: str) -> list[str]:
+    """Names of the GPUs on which recorded runs were trained."""
+    names = {record["device"] for record in (*_own(profile), *store.records().values())}
+    return sorted(name for name in names if not name.startswith("CPU"))
+
+
+def _own(profile: str) -> list[dict]:
+    return list(filter(None, map(_loaded, store.finished(store.folder(profile))[:200])))
+
+
+def _ratios(records: list[dict]) -> dict:
+    """Paper, and (paper, task) -> measured over estimated seconds, from at least 20 s of training by the
+    present code.
+    """
+    totals = defaultdict(lambda: [0.0, 0.0])
     for record in records:
         config = record["config"]
-        options = dict(config["task_options"])
-        if config["code"] == code_of(config["paper"], config["task"], **options):
-            totals[config["paper"]][0] += record["seconds"]
-            totals[config["paper"]][1] += estimate(record)
-    return {paper: measured / estimated for paper, (measured, estimated) in totals.items() if measured > 20}
+        paper, task = config["paper"], config["task"]
+        if config["code"] == code_of(paper, task, **dict(config["task_options"])):
+            for key in (paper, (paper, task)):
+                totals[key][0] += record["seconds"]
+                totals[key][1] += estimate(record)
+    return {key: measured / estimated for key, (measured, estimated) in totals.items() if measured > 20}
 
 
 def estimate(record: dict) -> float:
     """Seconds that the rule of thumb gives the run of a record, for the samples that it really had."""
-    samples = {name: record[name] for name in ("train_samples", "test_samples")}
-    return seconds(from_config(record["config"] | samples))
+    return seconds(from_config(record["config"]), (record["train_samples"], record["test_samples"]))
 
 
 def _loaded(path: Path) -> dict | None:
@@ -93,7 +117,7 @@ def _loaded(path: Path) -> dict | None:
         return None
 
 
-# (train, test) samples of the whole sets.
+# (train, test) samples of the papers' sets.
 SAMPLES = {
     "mnist": (60000, 10000),
     "fashion_mnist": (60000, 10000),
@@ -107,13 +131,22 @@ SAMPLES = {
 }
 
 
-def seconds(run) -> float:
-    """Seconds that a run takes on one present-day CPU core."""
+def seconds(run: Run, samples: tuple[int, int] = ()) -> float:
+    """Seconds that a run takes on one present-day CPU core, with the ``samples`` that its data have."""
     multiply_adds, neuron_steps = _work(run.paper, run.task, run.network, run.task_options)
-    train, test = run.train_samples or SAMPLES[run.task][0], run.test_samples or SAMPLES[run.task][1]
+    there = samples or _sizes(run.data, run.paper, run.task, run.task_options)
+    asked = (run.train_samples, run.test_samples)
+    train, test = (min(n, all_) if n else all_ for n, all_ in zip(asked, there, strict=True))
     passes = 3 * train + test  # backward costs about twice forward
     arithmetic = passes * (5e-11 * multiply_adds + 1e-8 * neuron_steps)
     return run.epochs * (arithmetic + 5e-4 * run.time_steps * train / run.batch_size) + 1
+
+
+@functools.cache
+def _sizes(data: str, paper: str, task: str, options: tuple) -> tuple[int, int]:
+    """(train, test) samples of the data at hand: the paper's set, or a smaller or other one."""
+    whole = data.split(":")[0] in ("official", "package")
+    return SAMPLES[task] if whole and task in SAMPLES else datasets.sizes(task, paper, **dict(options))
 
 
 @functools.cache
