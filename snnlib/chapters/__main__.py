@@ -1,4 +1,4 @@
-"""Run chapters (`python -m snnlib.chapters run 01 --profile quick -p seeds 3`), plan, fill, publish, check."""
+"""Run chapters (`python -m snnlib.chapters run 01 -p seeds 3`), plan or fill them, publish, report, check."""
 
 import argparse
 import json

@@ -49,7 +49,9 @@ def _folder(place: Path) -> Iterator[Path]:
         yield place
         return
     if not place.exists():
-        raise FileNotFoundError(f"There is no {place}; give a folder like results/recorded/runs.")
+        raise FileNotFoundError(
+            f"There is no folder or archive {place}; give one like results/recorded/runs."
+        )
     with tempfile.TemporaryDirectory() as folder:
         try:
             with tarfile.open(place) as packed:

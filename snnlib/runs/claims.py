@@ -43,7 +43,7 @@ def train_shard(runs: Sequence[Run], profile: str, shard: str) -> None:
                 print(problem or f"{missing[0].title}: done", flush=True)
     print(f"shard {shard}: {trained} runs trained")
     if problems:
-        raise ValueError(f"{len(problems)} trainings failed: " + "; ".join(problems))
+        raise ValueError(f"{len(problems)} trainings failed: " + " ".join(sorted(problems)))
 
 
 @contextlib.contextmanager

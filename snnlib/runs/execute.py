@@ -77,7 +77,7 @@ def train_missing(
                 problems += [problem] if problem else []
     if problems:
         others = "" if len(units) == 1 else f"{len(problems)} of {len(units)} trainings failed: "
-        raise ValueError(others + "; ".join(problems))
+        raise ValueError(others + " ".join(sorted(problems)))
 
 
 def _possible(workers: int) -> int:
