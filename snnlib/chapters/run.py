@@ -95,12 +95,13 @@ def plan(chapters, profile: str, overrides: dict[str, str], workers: int = 0, gp
         missing += [run for run, there in zip(runs, table["recorded"], strict=True) if not there]
         seconds = table["seconds"].sum() / workers  # a recorded run has 0 s left
         total += seconds
-        rest = f"about {_duration(seconds)} for the rest" if seconds else "nothing to train"
+        rest = f"about {estimate.duration(seconds)} for the rest" if seconds else "nothing to train"
         print(f"{complete['chapter']}: {len(table)} runs, {table['recorded'].sum()} recorded, {rest}")
         print(estimate.by_setting(table).to_string(index=False) + "\n")
     if at_hand and not trains:
         print(f"profile {profile} trains nothing: it draws what is recorded. With TRAIN=1:")
-    print(f"profile {profile}: about {_duration(total)} of training in all, on the CPU, {workers} at a time")
+    in_all = estimate.duration(total)
+    print(f"profile {profile}: about {in_all} of training in all, on the CPU, {workers} at a time")
     print(f"  The estimate rests on {estimate.speed(profile)[1]}.")
     here = [torch.cuda.get_device_name()] if torch.cuda.is_available() else []
     for name in [gpu] if gpu else here or estimate.gpus(profile):
@@ -123,7 +124,7 @@ def _on(gpu, missing, profile):
         return f"On {gpu}: not known, no run was measured there."
     seconds = sum(estimate.left(known, profile, gpu))
     rest = len(missing) - len(known)
-    said = f"On {gpu}: about {_duration(seconds)}, one run or column at a time, by {basis}"
+    said = f"On {gpu}: about {estimate.duration(seconds)}, one run or column at a time, by {basis}"
     return said + (f"; without {rest} runs of a paper that was not measured there." if rest else ".")
 
 
@@ -185,11 +186,3 @@ def _place(error):
         return ""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"\n  (raised in {paths.short(Path(last.filename))}, line {last.lineno})"
-
-
-def _duration(seconds):
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:,.0f} days"

@@ -40,7 +40,7 @@ def fill(runs: Sequence[Run], profile: str, budget: str = "", workers: int = 0) 
     if missing and work.device() == "CPU":
         cheapest = min(plan.left(missing, profile))
         if time.time() + cheapest > until:
-            raise ValueError(f"None fits into {budget}: the cheapest needs about {cheapest / 60:.0f} min.")
+            raise ValueError(f"None fits into {budget}: the cheapest needs about {plan.duration(cheapest)}.")
     try:
         with _told_by_the_minute(missing, profile, until):
             order = worth(runs, missing, profile)

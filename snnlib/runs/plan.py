@@ -183,3 +183,12 @@ def work_per_sample(network: nn.Sequential, x_seq: Tensor) -> tuple[float, float
         hook.remove()
     counts[1] = sum(layer.numel() for layer in spikes) / batch
     return counts[0], counts[1]
+
+
+def duration(seconds: float) -> str:
+    """For example "40 s", "75 min", "30 h" or "1,024 days"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:,.0f} days"
