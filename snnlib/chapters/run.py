@@ -17,7 +17,7 @@ from snnlib.chapters import parameters, planned
 from snnlib.chapters.execute import ChapterFailed
 from snnlib.chapters.execute import execute as execute_notebook
 from snnlib.results import artefacts, ledger
-from snnlib.runs import execute
+from snnlib.runs import execute, store
 from snnlib.runs import plan as estimate
 from snnlib.runs.config import Run
 
@@ -83,7 +83,7 @@ def _by_chapter(plans):
 
 def plan(chapters, profile: str, overrides: dict[str, str], workers: int = 0, gpu: str = "") -> list[Run]:
     """Print for each chapter its runs, which are recorded on which data, and an estimate for the rest, also
-    on a named ``gpu``; train nothing. Returns the runs without a record.
+    on a named ``gpu``; train nothing. Returns the runs without a record on the data at hand.
     """
     workers = execute.processes(workers)
     missing, at_hand = [], {}
@@ -92,7 +92,7 @@ def plan(chapters, profile: str, overrides: dict[str, str], workers: int = 0, gp
         trains = trains or complete.get("train", False)
         at_hand |= {run.task: run.data.split(":")[0] for run in runs}
         table = estimate.plan(runs, profile, complete["train"])
-        missing += [run for run, there in zip(runs, table["recorded"], strict=True) if not there]
+        missing += [run for run in runs if store.read(run, profile, other_data=False) is None]
         seconds = table["seconds"].sum() / workers  # a recorded run has 0 s left
         total += seconds
         rest = f"about {estimate.duration(seconds)} for the rest" if seconds else "nothing to train"
@@ -104,8 +104,9 @@ def plan(chapters, profile: str, overrides: dict[str, str], workers: int = 0, gp
     print(f"profile {profile}: about {in_all} of training in all, on the CPU, {workers} at a time")
     print(f"  The estimate rests on {estimate.speed(profile)[1]}.")
     here = [torch.cuda.get_device_name()] if torch.cuda.is_available() else []
-    for name in [gpu] if gpu else here or estimate.gpus(profile):
-        print(f"  {_on(name, missing, profile)}")
+    names = [gpu] if gpu else here or estimate.gpus(profile)
+    for said in [_on(name, missing, profile) for name in names] or ["On a GPU: not measured."]:
+        print(f"  {said}")
     if here:
         print("  There is a GPU, and the runs will use it.")
     if at_hand and not trains:
@@ -171,11 +172,6 @@ def _leave_out(chapter, profile, output):
 
 def _sentence(error):
     """What to tell of an error: our own sentences as they are, a library's with its type."""
-    if type(error).__name__ == "TerminatedWorkerError":
-        return (
-            "A training process was killed, often for lack of memory; the same command goes on where it was, "
-            "with less memory under `--workers 1`."
-        )
     known = isinstance(error, ChapterFailed | ValueError | OSError)
     return str(error) if known else f"{type(error).__name__}: {(str(error).splitlines() or [''])[-1]}"
 

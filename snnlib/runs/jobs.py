@@ -116,23 +116,24 @@ def _prepare() -> str:
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     if not torch.cuda.is_available():
         return "cpu"
-    _take_gpu()
+    torch.cuda.set_device(_own_gpu())
     return "cuda"
 
 
 @functools.cache
-def _take_gpu() -> None:
-    """Use the first GPU that no other process of the user's trains on, as long as this one lives; where all
-    have one, the usual GPU.
+def _own_gpu() -> int:
+    """The first GPU that no other process of the user's trains on, this one's as long as it lives; where all
+    are taken, the usual one.
     """
     for number in range(torch.cuda.device_count()):
         name = f"gpu-{torch.cuda.get_device_properties(number).uuid}.lock"
         handle = os.open(files.private_folder() / name, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             files.lock(handle, wait=False)
-            return torch.cuda.set_device(number)
+            return number
         except BlockingIOError:
             os.close(handle)
+    return torch.cuda.current_device()
 
 
 def _finish(

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import joblib
 import torch
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from snnlib import files, paths, provenance
 from snnlib.runs import jobs, store
@@ -158,7 +159,13 @@ def outcomes(
             # joblib renews a process whose memory has grown; here it grows by the data sets it keeps.
             warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
             side_by_side = -1 if there else workers
-            yield from joblib.Parallel(side_by_side, batch_size=1, return_as="generator_unordered")(work)
+            try:
+                yield from joblib.Parallel(side_by_side, batch_size=1, return_as="generator_unordered")(work)
+            except TerminatedWorkerError:
+                raise ChildProcessError(
+                    "A training process was killed, often for lack of memory; the same command goes on where "
+                    "it was, with less memory under `--workers 1`."
+                ) from None
 
 
 def _on_dask(client, asked: list[tuple]) -> Iterator[tuple[dict[str, bytes], str]]:

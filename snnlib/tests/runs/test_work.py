@@ -1,6 +1,7 @@
 """Training elsewhere gives the records of training here, or says why it does not."""
 
 import dataclasses
+import os
 import shutil
 import threading
 
@@ -120,6 +121,12 @@ def test_a_failure_in_a_library_is_told_with_its_place():
         said = work.failure((BASE, PLIF), error)
     assert said.startswith("quarters 1st-order seed 0 and 1 more: KeyError: 'missing' (snnlib/tests/runs/")
     assert work.failure((BASE,), ValueError("Say so.")) == "quarters 1st-order seed 0: Say so."
+
+
+def test_a_killed_process_is_told_in_a_sentence(results_in, monkeypatch):
+    monkeypatch.setattr(work, "_train_for", lambda *_: os._exit(1))
+    with pytest.raises(OSError, match="A training process was killed, .* under `--workers 1`"):
+        execute.run(grid(), "test", workers=2, progress=False)
 
 
 def test_columns_have_a_most(quarters):
