@@ -1,6 +1,12 @@
 """From values to sequences ``[T, B, *]``, time first. All randomness comes from the generator that is
 handed in.
+
+Every encoder raises ValueError for less than one time step, and, but for ``direct``, which hands on whatever
+it gets, for values that are not floating point, not finite or out of its range. Values beyond it by less than
+1e-6, by rounding alone, count as its ends.
 """
+
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -10,12 +16,13 @@ from snnlib.synapses import Spikes
 
 
 def bernoulli(x: Tensor, time_steps: int, generator: torch.Generator | None = None) -> Tensor:
-    """Each step spikes with probability x, drawn afresh (MDN's images; the PLIF paper calls it Poisson); what
-    is not above 0 never spikes.
+    """Each step spikes with probability x in [0, 1], drawn afresh (MDN's images; the PLIF paper calls it
+    Poisson).
 
     The generator gives one number; from it, and from the place and the step, a counter-based generator
     (SplitMix64) makes each draw: for one such number the same spikes on every device, dense or listed.
     """
+    x = _checked("bernoulli", x, time_steps)
     key, pairs = _key(generator, x.device), (time_steps + 1) // 2
     if ops.has_kernel(x) and x.device.type == "cpu" and x.dim() >= 2:
         from snnlib.kernels import cpu_events
@@ -29,8 +36,7 @@ def bernoulli(x: Tensor, time_steps: int, generator: torch.Generator | None = No
     draws = torch.stack([bits & 0xFFFFFFFF, (bits >> 32) & 0xFFFFFFFF], -1).view(-1, 2 * pairs)[
         :, :time_steps
     ]
-    chance = torch.where(x > 0, x.double().clamp(max=1.0), 0.0)
-    bound = (chance.reshape(-1, 1) * 2.0**32).long()
+    bound = (x.double().reshape(-1, 1) * 2.0**32).long()
     return (draws < bound).t().to(x.dtype).reshape(time_steps, *x.shape)
 
 
@@ -40,7 +46,12 @@ def bernoulli_spikes(x: Tensor, time_steps: int, generator: torch.Generator | No
     """
     from snnlib.kernels import cpu_events
 
-    key, x = _key(generator, x.device), x.detach().contiguous()
+    if x.dim() != 2 or x.device.type != "cpu":
+        raise ValueError(
+            f"bernoulli_spikes needs values [B, N] on a CPU, got {list(x.shape)} on {x.device}: use bernoulli"
+        )
+    dtype, x = x.dtype, _checked("bernoulli_spikes", x, time_steps)
+    key, x = _key(generator, x.device), x.detach().to(torch.promote_types(dtype, torch.float32)).contiguous()
     often = _often(x, time_steps)
     room = (x > 0).sum(1).repeat(time_steps)  # the most that each row can hold
     first = room.cumsum(0) - room
@@ -49,14 +60,13 @@ def bernoulli_spikes(x: Tensor, time_steps: int, generator: torch.Generator | No
     arguments = (x, often, key, indices, first, count, values)
     threads.share(cpu_events.bernoulli, arguments, len(x), int(room.sum()))
     always = often.sum(1)
-    base = Spikes(
-        (1, *x.shape), often.nonzero()[:, 1].int(), always.cumsum(0) - always, always, None, x.dtype
-    )
-    return Spikes((time_steps, *x.shape), indices, first, count, values, x.dtype, base)
+    base = Spikes((1, *x.shape), often.nonzero()[:, 1].int(), always.cumsum(0) - always, always, None, dtype)
+    return Spikes((time_steps, *x.shape), indices, first, count, values, dtype, base)
 
 
 def listed_share(x: Tensor, time_steps: int) -> float:
     """Expected entries of ``bernoulli_spikes`` per input and step, those that are listed once included."""
+    _check_steps("bernoulli_spikes", time_steps)
     return torch.where(_often(x, time_steps), 1 - x + 1 / time_steps, x).mean().item()
 
 
@@ -81,7 +91,8 @@ def _mix(z: Tensor) -> Tensor:
 
 
 def poisson(rate: Tensor, time_steps: int, generator: torch.Generator | None = None) -> Tensor:
-    """Number of events of a Poisson process in each step, mean ``rate`` >= 0 per step; may exceed 1."""
+    """Number of events of a Poisson process in each step, mean ``rate`` per step, from 0 to 1e9."""
+    rate = _checked("poisson", rate, time_steps, most=1e9)
     return torch.poisson(rate.expand(time_steps, *rate.shape), generator=generator)
 
 
@@ -89,6 +100,7 @@ def latency(x: Tensor, time_steps: int) -> Tensor:
     """One spike per value x in [0, 1], the larger the earlier: t = floor((T - 1)(1 - x)) (PLIF, supplement
     10).
     """
+    x = _checked("latency", x, time_steps)
     when = ((time_steps - 1) * (1 - x)).floor().long()
     return torch.zeros((time_steps, *x.shape), dtype=x.dtype, device=x.device).scatter_(0, when[None], 1.0)
 
@@ -97,4 +109,22 @@ def direct(x: Tensor, time_steps: int) -> Tensor:
     """The value itself at every step. A view whose time stride is 0: layers see that it is a still, and
     compute once.
     """
+    _check_steps("direct", time_steps)
     return x.expand(time_steps, *x.shape)
+
+
+def _checked(encoder: str, x: Tensor, time_steps: int, most: float = 1.0) -> Tensor:
+    """x within [0, most], rounding errors taken off."""
+    _check_steps(encoder, time_steps)
+    low, high = map(float, x.aminmax()) if x.numel() and not x.is_complex() else (0.0, 0.0)
+    if not x.is_floating_point() or not (low >= -1e-6 and high <= most + 1e-6):
+        raise ValueError(
+            f"{encoder} needs finite floating-point values from 0 to {most:g}, got {x.dtype} from {low:g} to "
+            f"{high:g}; scale them first (pixels: x / 255)."
+        )
+    return x if low >= 0 and high <= most else x.clamp(0, most)
+
+
+def _check_steps(encoder: str, time_steps: int) -> None:
+    if not isinstance(time_steps, Integral) or time_steps < 1:
+        raise ValueError(f"{encoder} needs a whole number of at least 1 time step, got {time_steps!r}.")

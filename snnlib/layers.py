@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnlib.kernels import pooling
+from snnlib.kernels import ops, pooling
 from snnlib.synapses import Spikes
 
 
@@ -33,14 +33,14 @@ class TimeBatched(nn.Sequential):
     Batch normalisation inside therefore takes its statistics over all T x B maps together (the usual
     multi-step form; the PLIF authors' loop normalises each time step by itself). A still
     (``encoding.direct``: time stride 0) is computed once and its result repeated, as it would be the same T
-    times (PLIF, Sec. 3.5).
+    times (PLIF, Sec. 3.5), unless someone asks for its derivatives, of which each step has its own.
     """
 
     def forward(self, x_seq: Tensor | Spikes) -> Tensor:
         steps, batch = x_seq.shape[:2]
         if isinstance(x_seq, Spikes):
             return super().forward(x_seq).unflatten(0, (steps, batch))
-        if steps > 1 and x_seq.stride(0) == 0:
+        if steps > 1 and x_seq.stride(0) == 0 and not x_seq.requires_grad and not ops.transforming():
             return _Repeat.apply(super().forward(x_seq[0]), steps)
         return super().forward(x_seq.flatten(0, 1)).unflatten(0, (steps, batch))
 
@@ -71,6 +71,13 @@ def spike_max_pool(kernel: int, stride: int) -> TimeBatched:
     return TimeBatched(_SpikeMaxPool(kernel, stride))
 
 
+def max_pool_window(layer: nn.Module) -> int:
+    """Side of the windows of a ``spike_max_pool`` whose windows lie side by side; 0 for any other layer."""
+    pool = layer[0] if isinstance(layer, TimeBatched) else None
+    fits = isinstance(pool, _SpikeMaxPool) and pool.kernel_size == pool.stride
+    return pool.kernel_size if fits else 0
+
+
 def spike_average_pool(kernel: int, stride: int) -> TimeBatched:
     """Average-pooling of spikes: what leaves is a graded value, the share of the window that fired."""
     return TimeBatched(nn.AvgPool2d(kernel, stride))
@@ -86,7 +93,8 @@ class Voting(nn.Module):
         self.size = size
 
     def forward(self, spikes: Tensor) -> Tensor:
-        return spikes.unflatten(-1, (-1, self.size)).mean(-1)
+        wide = torch.promote_types(spikes.dtype, torch.float32)  # tenths are no numbers of half precision
+        return spikes.unflatten(-1, (-1, self.size)).mean(-1, dtype=wide)
 
     def extra_repr(self) -> str:
         return f"size={self.size}"

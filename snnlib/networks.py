@@ -5,12 +5,20 @@ notation (PLIF).
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
 
-from snnlib.layers import TimeBatched, TimeSharedDropout, Voting, spike_average_pool, spike_max_pool
-from snnlib.neurons import Neuron
+from snnlib.layers import (
+    TimeBatched,
+    TimeSharedDropout,
+    Voting,
+    max_pool_window,
+    spike_average_pool,
+    spike_max_pool,
+)
+from snnlib.neurons import LIF, PLIF, Neuron
 from snnlib.synapses import Linear
 
 _STILL = "{c128k3s1-BN-PLIF-MPk2s2}*2-DP-FC2048-PLIF-DP-FC100-PLIF-APk10s10"
@@ -35,13 +43,25 @@ def mlp(inputs: int, hidden: int, outputs: int, neuron: NeuronFactory) -> nn.Seq
 
     Takes ``[T, B, inputs]``, returns output spikes ``[T, B, outputs]``. Linear layers with bias and
     PyTorch's default initialisation; a sigmoid bounds the current that enters each neuron (Eq. 2 and 3).
+    Raises ValueError for a layer of no neurons and for a class in the factory's place.
     """
+    _check(neuron, (inputs, hidden, outputs), "mlp needs sizes (inputs, hidden, outputs)")
     return nn.Sequential(
         TimeBatched(Linear(inputs, hidden), nn.Sigmoid()),
         neuron(hidden),
         TimeBatched(Linear(hidden, outputs), nn.Sigmoid()),
         neuron(outputs),
     )
+
+
+def _check(neuron: NeuronFactory, sizes: tuple, needed: str) -> None:
+    if len(sizes) != 3 or not all(isinstance(size, Integral) and size > 0 for size in sizes):
+        raise ValueError(f"{needed}, three whole numbers of at least 1, got {tuple(sizes)}.")
+    if isinstance(neuron, type):
+        raise ValueError(
+            f"The factory of neurons is called with the size of a layer, which {neuron.__name__} would not "
+            f"take for one; give a function, lambda size: {neuron.__name__}()."
+        )
 
 
 def conv_net(notation: str, input_shape: tuple[int, int, int], neuron: NeuronFactory) -> nn.Sequential:
@@ -51,8 +71,10 @@ def conv_net(notation: str, input_shape: tuple[int, int, int], neuron: NeuronFac
     votes ``[T, B, classes]``. Convolutions (padding k // 2) and fully connected layers have no bias; BN
     follows a convolution; MP and AP pool spikes, and AP after the last neuron is the voting layer; DP drops
     with p = 0.5. ``PLIF`` marks where neurons stand; which kind they are, the factory decides. Raises
-    ValueError for a token that it cannot read and for a net that its input is too small for.
+    ValueError for a token that it cannot read, for a net that its input is too small for and for a class in
+    the factory's place.
     """
+    _check(neuron, input_shape, "conv_net needs an input_shape (channels, height, width)")
     layers: list[nn.Module] = []
     shape, synapse = tuple(input_shape), []
     for token in expand(notation):
@@ -85,7 +107,24 @@ def conv_net(notation: str, input_shape: tuple[int, int, int], neuron: NeuronFac
         raise ValueError(
             f"{notation!r} ends with synapses; end it with a neuron (PLIF) and a voting layer (APk10s10)."
         )
-    return nn.Sequential(*layers)
+    return ConvNet(*layers)
+
+
+class ConvNet(nn.Sequential):
+    """Layers one after the other. In bfloat16, while it trains, neurons and the max-pooling behind them are
+    one pass; a test wants the spikes in between, which are counted.
+    """
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        layers = list(self)
+        place = 0
+        while place < len(layers):
+            layer, pool = layers[place], 0
+            if self.training and isinstance(layer, LIF | PLIF) and x_seq.dtype == torch.bfloat16:
+                pool = max_pool_window(layers[place + 1]) if place + 1 < len(layers) else 0
+            x_seq = layer(x_seq, pool=pool) if pool else layer(x_seq)
+            place += 2 if pool else 1
+        return x_seq
 
 
 def expand(notation: str) -> list[str]:
@@ -99,20 +138,24 @@ def expand(notation: str) -> list[str]:
 
 def narrow(notation: str, channels: int, features: int) -> str:
     """The same net with fewer maps: every ``c*`` becomes ``channels``, every FC but the last ``features``;
-    0 keeps Table S1's.
+    0 keeps Table S1's. Braces stay, unless the last FC stands in repeated ones.
     """
+    tokens = expand(notation)
+    last = max((i for i, token in enumerate(tokens) if token.startswith("FC")), default=0)
     if channels:
         notation = re.sub(r"c\d+k", f"c{channels}k", notation)
+        tokens = [re.sub(r"c\d+k", f"c{channels}k", token) for token in tokens]
     if features:
         notation = re.sub(r"FC\d+(?=.*FC)", f"FC{features}", notation)
-    return notation
+        tokens[:last] = [re.sub(r"FC\d+", f"FC{features}", token) for token in tokens[:last]]
+    return notation if expand(notation) == tokens else "-".join(tokens)
 
 
 def with_pooling(notation: str, pooling: str) -> str:
     """The same net with ``"max"`` or ``"average"`` pooling between its convolutions (PLIF, Table 5)."""
     if pooling not in ("max", "average"):
         raise ValueError(f"Unknown pooling {pooling!r}; use 'max' or 'average'.")
-    return notation.replace("MPk2s2", "APk2s2") if pooling == "average" else notation
+    return notation.replace("MP", "AP") if pooling == "average" else notation
 
 
 def _read(token: str, notation: str) -> tuple[str, tuple[int, ...]]:
@@ -120,7 +163,9 @@ def _read(token: str, notation: str) -> tuple[str, tuple[int, ...]]:
         return token, ()
     if match := re.fullmatch(r"(c)(\d+)k(\d+)s(\d+)|(FC)(\d+)|(MP|AP)k(\d+)s(\d+)", token):
         found = [group for group in match.groups() if group is not None]
-        return found[0], tuple(map(int, found[1:]))
+        if min(numbers := tuple(map(int, found[1:]))) < 1:
+            raise ValueError(f"{token!r} in {notation!r} holds a 0; sizes and strides are at least 1.")
+        return found[0], numbers
     raise ValueError(
         f"Cannot read {token!r} in {notation!r}; the notation knows c<out>k<size>s<stride>, BN, PLIF, "
         "MPk<size>s<stride>, APk<size>s<stride>, DP, FC<out> and {...}*<times>."
@@ -128,16 +173,16 @@ def _read(token: str, notation: str) -> tuple[str, tuple[int, ...]]:
 
 
 def _synapse(kind: str, numbers: tuple, shape: tuple) -> tuple[list[nn.Module], tuple]:
-    if kind == "BN":
-        return [nn.BatchNorm2d(shape[0])], shape
     if kind == "FC":
         inputs = torch.Size(shape).numel()
         flatten = [nn.Flatten()] if len(shape) > 1 else []
         return [*flatten, nn.Linear(inputs, numbers[0], bias=False)], (numbers[0],)
     if len(shape) != 3:
         raise ValueError(
-            "A convolution needs maps [channels, height, width]; put it before the first FC layer."
+            "Convolution and BN need maps [channels, height, width]; put them before the first FC layer."
         )
+    if kind == "BN":
+        return [nn.BatchNorm2d(shape[0])], shape
     out, kernel, stride = numbers
     conv = nn.Conv2d(shape[0], out, kernel, stride, padding=kernel // 2, bias=False)
     return [conv], (out, *((side + 2 * (kernel // 2) - kernel) // stride + 1 for side in shape[1:]))
@@ -150,6 +195,11 @@ def _pool_size(kind: str, numbers: tuple, shape: tuple, notation: str) -> int:
             f"The voting layer of {notation!r} must be AP with kernel = stride dividing {shape[0]} outputs."
         )
     return size
+
+
+def not_finite(network: nn.Module) -> str | None:
+    """The name of the first weight or buffer of a network that holds NaN or an infinity, or None."""
+    return next((name for name, value in network.state_dict().items() if not value.isfinite().all()), None)
 
 
 def neuron_layers(network: nn.Module) -> list[nn.Module]:

@@ -6,11 +6,14 @@ what the neuron went through: ``trace["V"]``, the membrane potential as it is co
 (before a reset), and ``trace["U"]`` for the 2nd-order neurons. tau is in time steps, potentials are
 dimensionless (both papers say so); Izhikevich alone is in mV and ms. Every call raises ValueError for an
 input that is not floating point with time and batch axes, or that does not fit per-neuron parameters.
+Settings are given by name: a number by position would be read as tau where a layer's size was meant.
 
 A compiled kernel for the tensor's device does the work (``snnlib.kernels``); what it computes is defined in
-plain PyTorch in ``kernels/reference.py``, which also serves traces. Potentials saturate at +-1e18, where
-their gradient ends: no finite input leads to NaN, and a neuron that diverges (theta_a < 0 over hundreds of
-steps) keeps a defined state. Within the papers' 20 to 30 steps nothing comes near that bound.
+plain PyTorch in ``kernels/reference.py``, which also serves traces, forward-mode derivatives and
+``torch.func``. Potentials are float64 for a float64 current, else float32, in traces too: half precision
+enters and leaves at the edges. They saturate at +-1e18, where their gradient ends: no finite input leads to
+NaN, and a neuron that diverges (theta_a < 0 over hundreds of steps) keeps a defined state. Within the papers'
+20 to 30 steps nothing comes near that bound.
 """
 
 import math
@@ -18,7 +21,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from snnlib.kernels import ops, reference
+from snnlib.kernels import ops, pooled, pooling, reference
 
 PRESETS: dict[str, tuple[float, float, float, float]] = {
     "2-FS": (0.060, 0.219, -0.065, 0.003),
@@ -38,21 +41,31 @@ class Neuron(nn.Module):
     traced = ("V",)
 
     def _run(
-        self, kind: str, current_seq: Tensor, parameters: tuple, initial: tuple, constants: tuple, trace: bool
+        self,
+        kind: str,
+        current_seq: Tensor,
+        parameters: tuple,
+        initial: tuple,
+        constants: tuple,
+        trace: bool,
+        pool: int = 0,
     ):
         self._check(current_seq)
-        if ops.has_kernel(current_seq) and not trace:
-            return ops.run(kind, current_seq, parameters, initial, constants)
-        like = {"dtype": current_seq.dtype, "device": current_seq.device}
-        parameters = [torch.as_tensor(value, **like) for value in parameters]
-        initial = [torch.as_tensor(value, **like) for value in initial]
+        if pool and pooled.pools(kind, current_seq, parameters, pool):
+            return pooled.run(kind, current_seq, parameters, initial, constants)
+        if pool:
+            spikes = ops.run(kind, current_seq, parameters, initial, constants)
+            return pooling.max_pool(spikes.flatten(0, 1), pool, pool).unflatten(0, spikes.shape[:2])
         if not trace:
-            return reference.run(kind, current_seq, parameters, initial, constants)
-        spikes, traces = reference.run(kind, current_seq, parameters, initial, constants, trace=True)
+            return ops.run(kind, current_seq, parameters, initial, constants)
+        spikes, traces = ops.run(kind, current_seq, parameters, initial, constants, trace=True)
         return spikes, dict(zip(self.traced, traces, strict=True))
 
     def _check(self, current_seq: Tensor) -> None:
         name = type(self).__name__
+        if not isinstance(current_seq, Tensor) or current_seq.layout != torch.strided:
+            kind = getattr(current_seq, "layout", type(current_seq).__name__)
+            raise ValueError(f"{name} needs a dense tensor as its input current, got {kind}.")
         if not current_seq.is_floating_point():
             raise ValueError(
                 f"{name} needs a floating-point input current, got {current_seq.dtype}; call .float() first."
@@ -61,12 +74,6 @@ class Neuron(nn.Module):
             raise ValueError(
                 f"{name} needs an input [T, B, *] with at least one time step, got "
                 f"{tuple(current_seq.shape)}."
-            )
-        sizes = {p.shape[-1] for p in self.parameters() if p.dim()} - {1}
-        if sizes and current_seq.shape[-1] not in sizes:
-            raise ValueError(
-                f"{name} holds parameters for {sizes.pop()} neurons, but the last axis of its input has "
-                f"{current_seq.shape[-1]}; make the layer and the neuron the same size."
             )
 
 
@@ -82,7 +89,7 @@ class FirstOrder(Neuron):
     sigmoid.
     """
 
-    def __init__(self, decay: float = 0.2, threshold: float = 0.5, half_width: float = 0.5):
+    def __init__(self, *, decay: float = 0.2, threshold: float = 0.5, half_width: float = 0.5):
         super().__init__()
         self.decay, self.threshold, self.half_width = decay, threshold, half_width
 
@@ -106,18 +113,15 @@ class SecondOrder(Neuron):
     The reset is not detached: S carries the window surrogate (Eq. 6) into V, U and theta. Starts from V = 0,
     U = initial_u, S = 0. The current I is what comes after the sigmoid.
 
-    theta_a .. theta_d: the four dynamic parameters; ``neurons``: how many neurons get a set of their own
-    (None: one set for the layer); ``learnable``: whether they receive gradients.
+    theta: theta_a, theta_b, theta_c, theta_d, all four or none; ``neurons``: how many neurons get a set of
+    their own (None: one set for the layer); ``learnable``: whether they receive gradients.
     """
 
     traced = ("V", "U")
 
     def __init__(
         self,
-        theta_a: float = 0.02,
-        theta_b: float = 0.2,
-        theta_c: float = 0.0,
-        theta_d: float = 0.08,
+        *theta: float,
         neurons: int | None = None,
         learnable: bool = False,
         threshold: float = 0.5,
@@ -125,10 +129,15 @@ class SecondOrder(Neuron):
         initial_u: float = 0.08,
     ):
         super().__init__()
+        if len(theta) not in (0, 4):
+            raise ValueError(
+                f"SecondOrder takes theta_a, theta_b, theta_c and theta_d, got {len(theta)} of the four; the "
+                "size of a layer is neurons=size."
+            )
         shape = () if neurons is None else (neurons,)
-        for name, value in zip("abcd", (theta_a, theta_b, theta_c, theta_d), strict=True):
-            theta = nn.Parameter(torch.full(shape, float(value)), requires_grad=learnable)
-            self.register_parameter(f"theta_{name}", theta)
+        for name, value in zip("abcd", theta or (0.02, 0.2, 0.0, 0.08), strict=True):
+            start = torch.full(shape, reference.number(f"theta_{name}", value))
+            self.register_parameter(f"theta_{name}", nn.Parameter(start, requires_grad=learnable))
         self.threshold, self.half_width, self.initial_u = threshold, half_width, initial_u
 
     @property
@@ -140,8 +149,9 @@ class SecondOrder(Neuron):
         return self._run("second_order", current_seq, self.thetas, (0.0, self.initial_u), constants, trace)
 
     def extra_repr(self) -> str:
-        if self.theta_a.dim():
-            return f"neurons={self.theta_a.numel()}, learnable={self.theta_a.requires_grad}"
+        if any(theta.dim() for theta in self.thetas):
+            neurons = max(theta.numel() for theta in self.thetas)
+            return f"neurons={neurons}, learnable={self.theta_a.requires_grad}"
         return ", ".join(f"theta_{n}={t.item():g}" for n, t in zip("abcd", self.thetas, strict=True))
 
 
@@ -153,16 +163,17 @@ class LIF(Neuron):
     reset    V = H (1 - S) + v_reset S, in the same step, S detached (supplement 6)
 
     Surrogate: arctan. Starts from V = v_reset. Eq. 5 prints -V - V_reset, a misprint that only V_reset = 0
-    hides. tau in time steps, tau > 1.
+    hides. tau in time steps, tau > 1. ``pool``: max-pool the spikes of maps ``[T, B, C, H, W]`` by so much
+    in the same pass, which returns ``[T, B, C, H // pool, W // pool]``.
     """
 
-    def __init__(self, tau: float = 2.0, threshold: float = 1.0, v_reset: float = 0.0):
+    def __init__(self, *, tau: float = 2.0, threshold: float = 1.0, v_reset: float = 0.0):
         super().__init__()
         self.tau, self.threshold, self.v_reset = _checked_tau(tau), threshold, v_reset
 
-    def forward(self, current_seq: Tensor, trace: bool = False):
+    def forward(self, current_seq: Tensor, trace: bool = False, pool: int = 0):
         constants = reference.constants(self.threshold, v_reset=self.v_reset)
-        return self._run("lif", current_seq, (1 / self.tau,), (self.v_reset,), constants, trace)
+        return self._run("lif", current_seq, (1 / self.tau,), (self.v_reset,), constants, trace, pool)
 
     def extra_repr(self) -> str:
         return f"tau={self.tau}"
@@ -173,11 +184,11 @@ class PLIF(Neuron):
 
     charge   H = V + k(a) (X - (V - v_reset)),   k(a) = sigmoid(a) = 1 / tau
 
-    Fire, reset, surrogate and initial state as LIF. tau = 1 + exp(-a) stays above one step whatever the
-    optimiser does; ``a`` starts at -ln(tau - 1) for the given initial tau.
+    Fire, reset, surrogate, initial state and ``pool`` as LIF. tau = 1 + exp(-a) stays above one step whatever
+    the optimiser does; ``a`` starts at -ln(tau - 1) for the given initial tau.
     """
 
-    def __init__(self, tau: float = 2.0, threshold: float = 1.0, v_reset: float = 0.0):
+    def __init__(self, *, tau: float = 2.0, threshold: float = 1.0, v_reset: float = 0.0):
         super().__init__()
         self.a = nn.Parameter(torch.tensor(-math.log(_checked_tau(tau) - 1)))
         self.threshold, self.v_reset = threshold, v_reset
@@ -187,13 +198,13 @@ class PLIF(Neuron):
         """The present membrane time constant in time steps, 1 / sigmoid(a)."""
         return 1 / torch.sigmoid(self.a)
 
-    def forward(self, current_seq: Tensor, trace: bool = False):
+    def forward(self, current_seq: Tensor, trace: bool = False, pool: int = 0):
         constants = reference.constants(self.threshold, v_reset=self.v_reset)
         k = torch.sigmoid(self.a.to(reference.precision(current_seq)))
-        return self._run("lif", current_seq, (k,), (self.v_reset,), constants, trace)
+        return self._run("lif", current_seq, (k,), (self.v_reset,), constants, trace, pool)
 
     def extra_repr(self) -> str:
-        return f"tau={self.tau.item():.4g}"
+        return f"tau={self.tau.item():.4g}" if self.a.dim() == 0 else f"neurons={self.a.numel()}"
 
 
 class Izhikevich(Neuron):
@@ -204,13 +215,15 @@ class Izhikevich(Neuron):
     fire     S = 1 where V > threshold
     reset    V = c, U = U + d, in the same step, not detached; surrogate: window
 
-    Starts at rest, V = c and U = b c. Defaults are his regular-spiking neuron; dt in ms, at most 1.
+    Starts at rest, V = c and U = b c, a start that gets no gradient. Defaults are his regular-spiking neuron;
+    dt in ms, at most 1.
     """
 
     traced = ("V", "U")
 
     def __init__(
         self,
+        *,
         a: float = 0.02,
         b: float = 0.2,
         c: float = -65.0,
@@ -220,7 +233,7 @@ class Izhikevich(Neuron):
         half_width: float = 30.0,
     ):
         super().__init__()
-        if not 0 < dt <= 1:
+        if not 0 < reference.number("dt", dt) <= 1:
             raise ValueError(
                 f"Izhikevich needs a step dt between 0 and 1 ms, got {dt}; larger Euler steps diverge."
             )
@@ -230,7 +243,11 @@ class Izhikevich(Neuron):
     def forward(self, current_seq: Tensor, trace: bool = False):
         numbers = {"dt": self.dt, "polynomial": (0.04, 5.0, 140.0)}
         constants = reference.constants(self.threshold, self.half_width, **numbers)
-        parameters, start = (self.a, self.b, self.c, self.d), (self.c, self.b * self.c)
+        parameters = (self.a, self.b, self.c, self.d)
+        self._check(current_seq)
+        for value in parameters:  # before two are multiplied
+            ops.fitted(value, current_seq)
+        start = (self.c, self.b * self.c)
         return self._run("izhikevich", current_seq, parameters, start, constants, trace)
 
     def extra_repr(self) -> str:
@@ -238,6 +255,4 @@ class Izhikevich(Neuron):
 
 
 def _checked_tau(tau: float) -> float:
-    if not tau > 1:
-        raise ValueError(f"tau must be greater than 1 time step, got {tau}; Eq. 5 is only valid there.")
-    return float(tau)
+    return reference.number("tau", tau, 1.0, "greater than 1 time step, where Eq. 5 is valid")

@@ -9,28 +9,48 @@ from torch import Tensor
 
 
 class _Window(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, x: Tensor, half_width: float) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.half_width = half_width
+    def forward(x: Tensor, half_width: float) -> Tensor:
         return (x > 0).to(x.dtype)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, ctx.half_width = inputs
+        ctx.save_for_backward(x)
+        ctx.save_for_forward(x)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
         (x,) = ctx.saved_tensors
-        return grad * (x.abs() < ctx.half_width).to(x.dtype), None
+        return torch.where(x.abs() < ctx.half_width, grad, 0.0), None
+
+    @staticmethod
+    def jvp(ctx, tangent: Tensor, _):
+        return _Window.backward(ctx, tangent)[0]
 
 
 class _Arctan(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
+    def forward(x: Tensor) -> Tensor:
         return (x >= 0).to(x.dtype)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
         (x,) = ctx.saved_tensors
         return grad / (1 + (torch.pi * x).square())
+
+    @staticmethod
+    def jvp(ctx, tangent: Tensor):
+        return _Arctan.backward(ctx, tangent)
 
 
 def window(x: Tensor, half_width: float = 0.5) -> Tensor:

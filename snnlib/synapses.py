@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnlib.kernels import threads
+from snnlib.kernels import ops, threads
 
 DENSE_ABOVE = 0.3
 """Share of active inputs above which the dense product is taken; see where it pays in 07_performance."""
@@ -50,19 +50,19 @@ class Spikes:
         )
         at = self.first[rows] + within
         x = torch.zeros((self.shape[0] * self.shape[1], self.shape[2]), dtype=self.dtype)
-        x[rows, self.indices[at].long()] = 1.0 if self.values is None else self.values[at]
+        x[rows, self.indices[at].long()] = 1.0 if self.values is None else self.values[at].to(self.dtype)
         return x.view(self.shape) + (self.base.dense() if self.base else 0)
 
 
 def listed(x: Tensor) -> Spikes | None:
     """The active inputs of dense rows ``[R, N]`` on a CPU, or None where the dense product is faster."""
-    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64) or not x.numel():
+    if x.device.type != "cpu" or not ops.has_kernel(x) or not x.numel():
         return None
     from snnlib.kernels import cpu_events
 
     x = x.detach().contiguous()
     count = torch.empty(len(x), dtype=torch.int64)
-    total, ones = cpu_events.counts(x.numpy(), count.numpy(), int(DENSE_ABOVE * x.numel()))
+    total, ones = cpu_events.counts(x.numpy(force=True), count.numpy(), int(DENSE_ABOVE * x.numel()))
     if total < 0:
         return None
     first = count.cumsum(0) - count
@@ -85,13 +85,16 @@ class Linear(nn.Linear):
             self.weight = nn.Parameter(self.weight.detach().t().contiguous().t())
 
     def forward(self, x: Tensor | Spikes) -> Tensor:
-        if x.shape[-1] != self.in_features:
+        given = x.shape[-1] if x.shape else "a single number"
+        if given != self.in_features:
             raise ValueError(
-                f"Linear takes {self.in_features} inputs, got {x.shape[-1]}; make the layer before it, or "
+                f"Linear takes {self.in_features} inputs, got {given}; make the layer before it, or "
                 "the data, the same size."
             )
         if isinstance(x, Spikes):
-            return _event_linear(x, None, self.weight, self.bias)
+            if self.weight.device.type == "cpu" and ops.has_kernel(self.weight):
+                return _event_linear(x, None, self.weight, self.bias)
+            x = x.dense().flatten(0, 1).to(self.weight)
         rows = x.reshape(-1, self.in_features)
         worth = self.out_features >= WORTH_LISTING and x.dtype == self.weight.dtype
         spikes = listed(rows) if worth and not torch.is_autocast_enabled("cpu") else None
@@ -180,3 +183,4 @@ def _backward(ctx, grad):
 
 
 event_linear.register_autograd(_backward, setup_context=_setup)
+ops.first_derivative_only(event_weight_grad, "use torch.nn.Linear")

@@ -26,8 +26,8 @@ LOOP = "PyTorch loop"
 
 TAU = 2.0
 KINDS: dict[str, Callable[[], nn.Module]] = {
-    "LIF": lambda: neurons.LIF(TAU),
-    "PLIF": lambda: neurons.PLIF(TAU),
+    "LIF": lambda: neurons.LIF(tau=TAU),
+    "PLIF": lambda: neurons.PLIF(tau=TAU),
     "1st order": neurons.FirstOrder,
     "2nd order": lambda: neurons.SecondOrder(*neurons.PRESETS["2-FS"]),
 }
@@ -97,8 +97,8 @@ def layer(implementation: str, kind: str) -> Layer | None:
 def plain_loop(module: nn.Module) -> nn.Module:
     """A copy of a neuron, or of a network of them, that runs ``kernels/reference.py`` instead of a kernel."""
 
-    def run(self, kind, current_seq, parameters, initial, constants, trace):
-        dtype, device = current_seq.dtype, current_seq.device
+    def run(self, kind, current_seq, parameters, initial, constants, trace, pool=0):
+        dtype, device = reference.precision(current_seq), current_seq.device
         parameters = [torch.as_tensor(value, dtype=dtype, device=device) for value in parameters]
         initial = [torch.full_like(parameters[0], value, requires_grad=False) for value in initial]
         return reference.run(kind, current_seq, parameters, initial, constants)

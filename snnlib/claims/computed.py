@@ -16,8 +16,8 @@ PULSES = ((5, 80, 85, 90), 0.1)  # ms, and the step (PLIF, Fig. 2)
 
 def weight_scales_v(records, arguments) -> Effect:
     """Largest deviation of V(k w) from k V(w) over k in 0.5, 2, 3, relative to the steady state k w."""
-    base = simulate(LIF(TAU, threshold=SILENT), np.ones(STEPS))["V"]
-    scaled = {k: simulate(LIF(TAU, threshold=SILENT), np.full(STEPS, k))["V"] for k in (0.5, 2.0, 3.0)}
+    base = simulate(LIF(tau=TAU, threshold=SILENT), np.ones(STEPS))["V"]
+    scaled = {k: simulate(LIF(tau=TAU, threshold=SILENT), np.full(STEPS, k))["V"] for k in (0.5, 2.0, 3.0)}
     return exact(max(np.abs(v - k * base).max() / k for k, v in scaled.items()))
 
 
@@ -26,10 +26,10 @@ def tau_scales_time(records, arguments) -> Effect:
     discrete membrane), and of the steady state from w."""
     steps, worst = np.arange(1, STEPS + 1), 0.0
     for tau in (TAU / 2, 2 * TAU):
-        v = simulate(LIF(tau, threshold=SILENT), np.ones(STEPS))["V"]
+        v = simulate(LIF(tau=tau, threshold=SILENT), np.ones(STEPS))["V"]
         stretch = theory.effective_tau(tau) / theory.effective_tau(TAU)
         worst = max(worst, np.abs(v - (1 - (1 - 1 / TAU) ** (steps / stretch))).max())
-        worst = max(worst, abs(simulate(LIF(tau, threshold=SILENT), np.ones(10 * STEPS))["V"][-1] - 1))
+        worst = max(worst, abs(simulate(LIF(tau=tau, threshold=SILENT), np.ones(10 * STEPS))["V"][-1] - 1))
     return exact(worst, "exact for the effective time constants -1 / ln(1 - 1/tau)")
 
 
@@ -38,7 +38,7 @@ def small_tau_sensitive(records, arguments) -> Effect:
     pulses, dt = PULSES
     drive = np.zeros(1300)
     drive[[round(p / dt) for p in pulses]] = 1 / dt
-    peak = {tau: simulate(LIF(tau / dt, threshold=SILENT), drive)["V"].max() for tau in (5.0, 10.0)}
+    peak = {tau: simulate(LIF(tau=tau / dt, threshold=SILENT), drive)["V"].max() for tau in (5.0, 10.0)}
     return exact(peak[5.0] / peak[10.0] - 1, "tau 10 ms and 5 ms; Euler step 0.1 ms")
 
 

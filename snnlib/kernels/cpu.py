@@ -15,12 +15,12 @@ import numba
 import numpy as np
 
 from snnlib.kernels import compiling, reference, steps
+from snnlib.kernels.compiling import read, write
 
 LANES = 1024
 """Neurons of a block; their states over T = 20 steps stay within the second-level cache."""
 
-_options = {"nogil": True, "error_model": "numpy"}
-_inline = numba.njit(**_options)
+_inline = numba.njit(**compiling.OPTIONS)
 for _name in ("select", "saturate", "pass_inside", "window", "arctan"):
     numba.extending.register_jitable(getattr(steps, _name))
 
@@ -28,6 +28,8 @@ for _name in ("select", "saturate", "pass_inside", "window", "arctan"):
 def blocks(members: int, lanes: int, width: int) -> int:
     """Into how many blocks ``members * lanes`` neurons fall; none reaches across a row of parameters."""
     row = lanes if width == 1 else width
+    if lanes % max(row, 1):
+        raise ValueError(f"Parameters of {width} neurons do not fit {lanes} lanes.")
     return members * (lanes // max(row, 1)) * -(-row // LANES)
 
 
@@ -59,7 +61,9 @@ step = adjoint = STATES = LEARNED = None  # of the two functions below; every ke
 
 
 def _forward(x, spikes, parameters, c, first, last):
-    local = np.empty((6, LANES), x.dtype)  # one array: its rows cannot overlap, and the compiler sees it
+    local = np.empty(
+        (6, LANES), parameters.dtype
+    )  # one array: its rows cannot overlap, and the compiler sees it
     for index in range(first, last):
         member, lane, n, offset = _block(index, x.shape[2], parameters.shape[2])
         _load(parameters, member, offset, n, local, local[4], local[5])
@@ -68,8 +72,9 @@ def _forward(x, spikes, parameters, c, first, last):
             out = spikes[t, member, lane : lane + n]
             for j in range(n):
                 p = (local[0, j], local[1, j], local[2, j], local[3, j])
-                fired, v, u = step(current[j], local[4, j], local[5, j], p, c)
-                out[j], local[4, j] = fired, v
+                fired, v, u = step(read(current, j), local[4, j], local[5, j], p, c)
+                write(out, j, fired)
+                local[4, j] = v
                 if STATES == 2:
                     local[5, j] = u
 
@@ -79,8 +84,8 @@ def _backward(x, gs, gx, gp, parameters, c, first, last):
     the lanes of a block, if parameters are shared), or is None.
     """
     T = gs.shape[0]
-    before = np.empty((T, STATES, LANES), x.dtype)  # V and U before each step
-    local = np.empty((10, LANES), x.dtype)  # 4 parameters, gradients of V and U, of the parameters
+    before = np.empty((T, STATES, LANES), parameters.dtype)  # V and U before each step
+    local = np.empty((10, LANES), parameters.dtype)  # 4 parameters, gradients of V and U, of the parameters
     for index in range(first, last):
         member, lane, n, offset = _block(index, x.shape[2], parameters.shape[2])
         _load(parameters, member, offset, n, local, before[0, 0], before[0, STATES - 1], STATES)
@@ -90,7 +95,7 @@ def _backward(x, gs, gx, gp, parameters, c, first, last):
             v_next, u_next = before[t + 1, 0], before[t + 1, STATES - 1]
             for j in range(n):
                 p = (local[0, j], local[1, j], local[2, j], local[3, j])
-                _, v, u = step(current[j], v_t[j], u_t[j], p, c)
+                _, v, u = step(read(current, j), v_t[j], u_t[j], p, c)
                 v_next[j] = v
                 if STATES == 2:
                     u_next[j] = u
@@ -103,9 +108,10 @@ def _backward(x, gs, gx, gp, parameters, c, first, last):
             for j in range(n):
                 p = (local[0, j], local[1, j], local[2, j], local[3, j])
                 g, gv, gu, g0, g1, g2, g3 = adjoint(
-                    current[j], v_t[j], u_t[j], p, c, gs_t[j], local[4, j], local[5, j]
+                    read(current, j), v_t[j], u_t[j], p, c, read(gs_t, j), local[4, j], local[5, j]
                 )
-                gx_t[j], local[4, j] = g, gv
+                write(gx_t, j, g)
+                local[4, j] = gv
                 if STATES == 2:
                     local[5, j] = gu
                 if gp is not None:
@@ -125,18 +131,17 @@ def _backward(x, gs, gx, gp, parameters, c, first, last):
                     gp[i, index] = local[6 + i]
 
 
-def _kernel(function, kind):
+def kernel_of(function, kind):
     """``function`` compiled for a kind of neuron, under a name of its own: kernels of equal names, cached by
     different processes, would be taken for one another when both are loaded.
     """
     own = {"STATES": reference.STEPS[kind][1], "LEARNED": reference.LEARNED[kind]}
     own |= {"step": _inline(getattr(steps, kind)), "adjoint": _inline(getattr(steps, f"{kind}_adjoint"))}
-    name = f"{function.__name__}_{kind}"
-    named = types.FunctionType(function.__code__, globals() | own, name)
+    name = f"{function.__module__.rsplit('.', 1)[-1]}{function.__name__}_{kind}"
+    named = types.FunctionType(function.__code__, function.__globals__ | own, name)
     named.__qualname__ = name
-    return numba.njit(**_options, cache=True)(named)
+    return compiling.kernel(named)
 
 
-with compiling.cached():
-    FORWARD = {kind: _kernel(_forward, kind) for kind in reference.STEPS}
-    BACKWARD = {kind: _kernel(_backward, kind) for kind in reference.STEPS}
+FORWARD = {kind: kernel_of(_forward, kind) for kind in reference.STEPS}
+BACKWARD = {kind: kernel_of(_backward, kind) for kind in reference.STEPS}

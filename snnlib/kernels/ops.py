@@ -1,62 +1,116 @@
 """The neurons as PyTorch operators: ``snnlib::neuron`` and its backward, one kernel for each device.
 
-The backward pass is given the input current and runs the neuron again: nothing else is kept. A device or a
-precision without a kernel of its own (half precision on a CPU, say) runs the loop of ``reference.py``.
+The backward pass is given the input current and runs the neuron again: nothing else is kept. A device
+without a kernel of its own runs the loop of ``reference.py``, and so does every device where PyTorch asks for
+what a kernel cannot give: forward-mode derivatives and the transforms of ``torch.func``.
 """
 
 import importlib.util
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from snnlib.kernels import reference, threads
 
 
-def has_kernel(current: Tensor) -> bool:
-    """Whether a compiled kernel serves tensors of this device and precision."""
-    if current.device.type == "cpu":
-        return current.dtype in (torch.float32, torch.float64)
-    return current.device.type == "cuda" and importlib.util.find_spec("triton") is not None
+def has_kernel(x: Tensor) -> bool:
+    """Whether a compiled kernel serves tensors of this device and precision, outside ``transforming``."""
+    if x.device.type == "cpu":
+        return x.dtype in (torch.float32, torch.float64) and not transforming()
+    return x.device.type == "cuda" and importlib.util.find_spec("triton") is not None and not transforming()
+
+
+def transforming() -> bool:
+    """Whether forward-mode derivatives or a transform of ``torch.func`` are under way: a kernel takes no part
+    in them, and its derivatives would be 0 without a word.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    return forward_ad._current_level >= 0 or torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def first_derivative_only(backward: torch.library.CustomOpDef, instead: str) -> None:
+    """Let the derivative of ``backward`` be one sentence that says what to use instead."""
+
+    def refuse(ctx, *grads):
+        raise NotImplementedError(f"The compiled kernels give first derivatives only; {instead} for others.")
+
+    backward.register_autograd(refuse)
 
 
 def run(
     kind: str,
     current_seq: Tensor,
     parameters: Sequence[Tensor | float],
-    initial: Sequence[float],
+    initial: Sequence[Tensor | float],
     constants: Sequence[float],
-) -> Tensor:
-    """Spikes ``[T, *]`` of a layer of neurons for its input current ``[T, *]``, both of the same dtype.
+    trace: bool = False,
+):
+    """Spikes ``[T, *]`` of a layer of neurons for its input current ``[T, *]``, both of the same dtype; with
+    ``trace`` what ``reference.run`` returns.
 
-    ``parameters``: up to four, those of the step, as numbers or as tensors of one shape: ``()`` for one set
-    in all, ``[N]`` for one per neuron of the last axis, ``[M, 1, 1]`` or ``[M, 1, N]`` for the members of an
-    ensemble along the axis after time. ``initial``: V and U at the start. ``constants``: what
-    ``reference.constants`` returned. A current that is expanded over time (stride 0) is read once.
+    ``parameters``: up to four, those of the step, as numbers or as tensors: ``()`` for one set in all,
+    ``[N]`` for one per neuron of the last axis, ``[M, 1, 1]`` or ``[M, 1, N]`` for the members of an ensemble
+    along the axis after time. ``initial``: V and U at the start, likewise; no gradient goes there.
+    ``constants``: what ``reference.constants`` returned. A current that is expanded over time (stride 0) is
+    read once. Raises ValueError for parameters that do not fit the current.
     """
-    steps, *shape = current_seq.shape
-    table = _table(parameters, initial, current_seq)
-    members = table.shape[1]
-    if members > 1 and (len(shape) < 2 or members != shape[0]):
+    rows = six(parameters, initial, current_seq)
+    if trace or transforming() or not current_seq.numel():
+        return reference.run(kind, current_seq, rows[:4], rows[4:], constants, trace)
+    table = torch.stack(torch.broadcast_tensors(*rows))
+    members = table.shape[1] if table.dim() > 2 else 1
+    table = table.reshape(6, members, -1)
+    current = current_seq.reshape(len(current_seq), members, -1)
+    return torch.ops.snnlib.neuron(current, table, list(constants), kind).view(current_seq.shape)
+
+
+def six(
+    parameters: Sequence[Tensor | float], initial: Sequence[Tensor | float], current: Tensor
+) -> list[Tensor]:
+    """What a kernel's table holds: four parameters, then V and U at the start; what a neuron lacks is 0."""
+    own = [fitted(value, current) for value in parameters]
+    limits = -reference.SATURATION, reference.SATURATION
+    start = [fitted(value, current) for value in initial]
+    start = [
+        row.detach().clamp(*limits) if isinstance(value, Tensor) else row
+        for row, value in zip(start, initial, strict=True)
+    ]
+    zero = [fitted(0.0, current)]
+    return [*own, *zero * (4 - len(own)), *start, *zero * (2 - len(start))]
+
+
+def fitted(value: Tensor | float, current: Tensor) -> Tensor:
+    """A parameter of ``run`` as a tensor that broadcasts against one step of the current; or ValueError."""
+    precision = reference.precision(current)
+    if not isinstance(value, Tensor):
+        # Filled on the device: nothing is copied there, which the recording of a graph would forbid.
+        value = reference.number("A parameter of a neuron", value)
+        return torch.full((), value, dtype=precision, device=current.device)
+    shape = current.shape[1:]
+    usual = value.dim() == 0 or value.shape == shape[-1:]
+    if usual and value.dtype == precision and value.device == current.device:
+        return value  # as nearly always
+    members, middle, width = (1, 1, 1, *value.shape)[-3:]
+    if value.dim() > 3 or middle != 1 or value.is_complex() or value.device != current.device:
+        raise ValueError(
+            f"A parameter of a neuron is a real tensor [], [neurons] or [members, 1, neurons] on the device "
+            f"of the current ({current.device}), got {value.dtype} {list(value.shape)} on {value.device}."
+        )
+    if width not in (1, shape[-1]):
+        raise ValueError(
+            f"The neurons hold parameters for {width} neurons, but the last axis of their input has "
+            f"{shape[-1]}; make the layer and the neuron the same size."
+        )
+    if members != 1 and (len(shape) < 2 or members != shape[0]):
         raise ValueError(
             f"The neurons hold parameters of {members} members, but the axis after time has "
-            f"{shape[0] if shape else 0}; stack the inputs of the members there."
+            f"{shape[0]}; stack the inputs of the members there."
         )
-    current = current_seq.reshape(steps, members, math.prod(shape) // members)
-    return torch.ops.snnlib.neuron(current, table, list(map(float, constants)), kind).view(current_seq.shape)
-
-
-def _table(parameters: Sequence[Tensor | float], initial: Sequence[float], current: Tensor) -> Tensor:
-    """The rows that a kernel reads, ``[6, M, width]``: four parameters, V and U at the start."""
-    precision = reference.precision(current)
-    values = [*parameters, *[0.0] * (4 - len(parameters)), *initial, *[0.0] * (2 - len(initial))]
-    shared = torch.empty((), dtype=precision, device=current.device)
-    one = next((p for p in parameters if isinstance(p, Tensor)), shared)
-    # Filled on the device: nothing is copied there, which the recording of a graph would forbid.
-    rows = [value if isinstance(value, Tensor) else torch.full_like(one, value) for value in values]
-    members = one.shape[0] if one.dim() > 1 else 1
-    return torch.stack(rows).reshape(6, members, -1).to(precision)
+    shape = (members, *[1] * (len(shape) - 2), width) if members != 1 else (width,) if width != 1 else ()
+    return value.to(precision).reshape(shape)
 
 
 def _by_reference(current: Tensor, parameters: Tensor, constants: Sequence[float], kind: str) -> Tensor:
@@ -107,39 +161,43 @@ def _differentiate(ctx, grad):
 
 
 neuron.register_autograd(_differentiate, setup_context=_keep)
+first_derivative_only(neuron_backward, "call the neuron with trace=True, which runs in plain PyTorch,")
 
 
-def _once(current: Tensor) -> Tensor:
+def once(current: Tensor) -> Tensor:
     """What a kernel reads: one step where all share its memory."""
     return (current[:1] if current.stride(0) == 0 else current).contiguous()
 
 
+def _read(x: Tensor) -> Tensor:
+    """Contiguous and in a precision that the kernels read, which float16 is not."""
+    return x.contiguous().to(torch.float32 if x.dtype == torch.float16 else x.dtype)
+
+
 @neuron.register_kernel("cpu")
 def _on_cpu(current, parameters, constants, kind):
-    if not has_kernel(current):
-        return _by_reference(current, parameters, constants, kind).contiguous()
     from snnlib.kernels import cpu
 
-    spikes, count = current.new_empty(current.shape), cpu.blocks(*current.shape[1:], parameters.shape[2])
-    typed = tuple(map(spikes.numpy().dtype.type, constants))  # no arithmetic in double
-    arguments = (_once(current), spikes, parameters.contiguous(), typed)
-    threads.share(cpu.FORWARD[kind], arguments, count, spikes.numel())
-    return spikes
+    x, parameters = _read(once(current)), parameters.contiguous()
+    spikes, count = x.new_empty(current.shape), cpu.blocks(*current.shape[1:], parameters.shape[2])
+    typed = tuple(map(parameters.numpy().dtype.type, constants))  # no arithmetic in double
+    threads.share(cpu.FORWARD[kind], (x, spikes, parameters, typed), count, spikes.numel())
+    return spikes.to(current.dtype)
 
 
 @neuron_backward.register_kernel("cpu")
 def _backward_on_cpu(grad, current, parameters, constants, kind, learn):
-    if not has_kernel(current):
-        return _backward_by_reference(grad, current, parameters, constants, kind, learn)
     from snnlib.kernels import cpu
 
+    x, parameters = _read(once(current)), parameters.contiguous()
     members, lanes = current.shape[1:]
     width, learned = parameters.shape[2], reference.LEARNED[kind]
-    gx, count = current.new_empty(current.shape), cpu.blocks(members, lanes, width)
-    sums = current.new_zeros((learned, count, 1 if width == 1 else cpu.LANES)) if learn else None
-    typed = tuple(map(gx.numpy().dtype.type, constants))
-    arguments = (_once(current), grad, gx, sums, parameters.contiguous(), typed)
+    gx, count = x.new_empty(current.shape), cpu.blocks(members, lanes, width)
+    sums = parameters.new_zeros((learned, count, 1 if width == 1 else cpu.LANES)) if learn else None
+    typed = tuple(map(parameters.numpy().dtype.type, constants))
+    arguments = (x, grad.to(x.dtype), gx, sums, parameters, typed)
     threads.share(cpu.BACKWARD[kind], arguments, count, grad.numel())
+    gx = gx.to(current.dtype)
     if not learn:
         return gx, parameters.new_empty(0)
     total = torch.zeros_like(parameters)
@@ -155,11 +213,11 @@ def _backward_on_cpu(grad, current, parameters, constants, kind, learn):
 def _on_gpu(current, parameters, constants, kind):
     from snnlib.kernels import gpu
 
-    return gpu.forward(_once(current), parameters, constants, kind, len(current))
+    return gpu.forward(once(current), parameters, constants, kind, len(current))
 
 
 @neuron_backward.register_kernel("cuda")
 def _backward_on_gpu(grad, current, parameters, constants, kind, learn):
     from snnlib.kernels import gpu
 
-    return gpu.backward(grad, _once(current), parameters, constants, kind, learn)
+    return gpu.backward(grad, once(current), parameters, constants, kind, learn)

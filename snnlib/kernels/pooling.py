@@ -9,11 +9,21 @@ from snnlib.kernels import ops, threads
 
 def max_pool(x: Tensor, size: int, stride: int) -> Tensor:
     """Largest value of each window of maps ``[N, C, H, W]``; the same numbers and gradients as
-    ``torch.nn.functional.max_pool2d``.
+    ``torch.nn.functional.max_pool2d``. Raises ValueError for maps that hold no window.
     """
-    if x.device.type == "cpu" and ops.has_kernel(x) and size == stride <= min(x.shape[-2:]):
+    fits = x.dim() in (3, 4) and min(x.shape[-2:]) >= size >= 1 <= min(stride, x.shape[-3])
+    if not fits or not x.is_floating_point():
+        raise ValueError(
+            f"Max-pooling by {size}, {stride} apart, needs floating-point maps [N, C, H, W] with room for "
+            f"one window, got {x.dtype} {list(x.shape)}."
+        )
+    if x.device.type == "cpu" and _served(x) and size == stride <= min(x.shape[-2:]):
         return torch.ops.snnlib.max_pool(x, size)
     return functional.max_pool2d(x, size, stride)
+
+
+def _served(x: Tensor) -> bool:
+    return x.dtype in (torch.float32, torch.float64, torch.bfloat16) and not ops.transforming()
 
 
 @torch.library.custom_op("snnlib::max_pool", mutates_args=(), device_types="cpu")
@@ -57,3 +67,4 @@ def _backward(ctx, grad):
 
 
 _max_pool.register_autograd(_backward, setup_context=_setup)
+ops.first_derivative_only(_max_pool_backward, "use torch.nn.MaxPool2d")

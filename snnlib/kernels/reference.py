@@ -30,9 +30,25 @@ def constants(
 ) -> tuple[float, ...]:
     """What a step takes besides the neuron's parameters, in the order of the names in ``steps``: ``width`` of
     the surrogate (half-width of the window; pi for arctan), and of Izhikevich's neuron the time step and the
-    coefficients of V^2, V and 1.
+    coefficients of V^2, V and 1. ValueError for what is not one number (``number``).
     """
+    threshold, width = number("threshold", threshold), number("width of the surrogate", width)
+    v_reset, dt = number("v_reset", v_reset), number("dt", dt)
     return (threshold, width, SATURATION, 0.0, 1.0, v_reset, dt, *polynomial)
+
+
+def number(name: str, value, above: float = -math.inf, wanted: str = f"within +-{SATURATION:g}") -> float:
+    """``value`` as a Python number; ValueError for several, for a learned one, for NaN, and for what is not
+    ``above`` or lies beyond SATURATION.
+    """
+    try:
+        unfit = isinstance(value, str) or getattr(value, "requires_grad", False)
+        found = math.nan if unfit else float(value)
+    except (TypeError, ValueError, RuntimeError):
+        found = math.nan
+    if not above < found or not abs(found) <= SATURATION:
+        raise ValueError(f"{name} must be one fixed number {wanted}, got {value!r}.")
+    return found
 
 
 State = tuple[Tensor, ...]
@@ -47,9 +63,10 @@ def run(
     trace: bool = False,
 ):
     """Spikes of neurons of one ``kind`` (see STEPS), with the arguments of ``kernels.ops.run``; with
-    ``trace`` also the list of traced variables, each ``[T, B, *]``.
+    ``trace`` also the list of traced variables, each ``[T, B, *]``, in the ``precision`` of the arithmetic.
     """
     step, states = STEPS[kind]
+    current_seq, dtype = current_seq.to(precision(current_seq)), current_seq.dtype
     state = tuple(value + torch.zeros_like(current_seq[0]) for value in initial[:states])
     spikes, traces = [], []
     for current in current_seq:
@@ -57,17 +74,18 @@ def run(
         spikes.append(spike)
         if trace:
             traces.append(seen)
-    spikes = torch.stack(spikes)
+    spikes = torch.stack(spikes).to(dtype)
     return (spikes, [torch.stack(values) for values in zip(*traces, strict=True)]) if trace else spikes
 
 
 def precision(current: Tensor) -> torch.dtype:
-    """In which the compiled kernels compute: the current's own, at least float32."""
+    """In which neurons compute: the current's own, at least float32."""
     return torch.float32 if current.dtype.itemsize < 4 else current.dtype
 
 
 def saturate(x: Tensor) -> Tensor:
-    return x.clamp(-SATURATION, SATURATION)
+    """``clamp``, of which PyTorch's versions differ in the gradient on the bound itself: here it passes."""
+    return torch.where(x.abs() <= SATURATION, x, x.detach().clamp(-SATURATION, SATURATION))
 
 
 def first_order_step(current: Tensor, state: State, parameters, constants):

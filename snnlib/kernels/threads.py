@@ -20,7 +20,7 @@ def share(kernel: Callable, arguments: Sequence, count: int, size: int) -> None:
 
     Threads take the next part when they are done with one: a thread that wakes up late finds less to do.
     """
-    arrays = [a.detach().numpy() if isinstance(a, torch.Tensor) else a for a in arguments]
+    arrays = [_array(a) if isinstance(a, torch.Tensor) else a for a in arguments]
     threads = min(torch.get_num_threads(), count) if size >= WORTH_A_THREAD else 1
     if threads <= 1:
         kernel(*arrays, 0, count)
@@ -43,6 +43,12 @@ def share(kernel: Callable, arguments: Sequence, count: int, size: int) -> None:
     for job in jobs:
         if not job.cancel():  # one that never began has nothing left to do
             job.result()
+
+
+def _array(tensor: torch.Tensor):
+    """As a NumPy array; bfloat16, which NumPy lacks, as its bits (``compiling.read`` and ``write``)."""
+    tensor = tensor.detach()
+    return tensor.view(torch.uint16 if tensor.dtype == torch.bfloat16 else tensor.dtype).numpy()
 
 
 @functools.lru_cache(maxsize=4)

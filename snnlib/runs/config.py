@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from snnlib import datasets
 from snnlib.neurons import PRESETS
 from snnlib.papers import published
+from snnlib.training import PRECISIONS
 
 CODE = 2
 """Raise it when a change to neurons, networks or training changes numbers: it is part of every run."""
@@ -37,6 +38,7 @@ class Run:
     values) or any other name, whose fixed ``theta`` says what it is. ``data`` is what ``datasets.identify``
     said: a run on a stand-in is another run than the same one on the data set. ``loss`` and ``augmentation``
     are the papers' where empty, else what goes beyond them (``jobs.LOSSES``, ``datasets.task``).
+    ``precision``: "" is float32, as in the papers; see ``training.PRECISIONS``.
     """
 
     paper: str
@@ -60,10 +62,15 @@ class Run:
     code: int = CODE
     loss: str = ""
     augmentation: str = ""
+    precision: str = ""
 
     def __post_init__(self):
         if self.epochs < 1:
             raise ValueError(f"A run needs at least one epoch, got {self.epochs}.")
+        if self.precision not in PRECISIONS:
+            raise ValueError(
+                f"precision {self.precision!r} is unknown; use one of {', '.join(map(repr, PRECISIONS))}."
+            )
 
     @property
     def hash(self) -> str:
@@ -72,11 +79,11 @@ class Run:
 
     @property
     def config(self) -> dict:
-        """Every field, but for those that go beyond the papers and do not here."""
+        """Every field, but for those that depart from the papers and do not here."""
         return {
             name: value
             for name, value in asdict(self).items()
-            if value or name not in ("loss", "augmentation")
+            if value or name not in ("loss", "augmentation", "precision")
         }
 
     @property
@@ -97,7 +104,7 @@ class Run:
             f"learning rate {self.learning_rate:g}" if usual not in (None, self.learning_rate) else ""
         )
         parts.append(f"{100 * self.validation:g} % held out" if self.validation else "")
-        parts += beyond(self.config)
+        parts += [*beyond(self.config), self.precision]
         return " ".join(filter(None, parts))
 
 

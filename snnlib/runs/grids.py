@@ -84,6 +84,7 @@ def plif_run(
     features: int = 0,
     cosine_epochs: int = 64,
     validation: float = 0.0,
+    precision: str = "",
     data: str = "",
     **options,
 ) -> Run:
@@ -106,6 +107,7 @@ def plif_run(
         time_steps=datasets.view(dataset, "plif", **options)["time_steps"],
         schedule=f"cosine{cosine_epochs}",
         validation=validation,
+        precision=precision,
         train_samples=train_samples,
         test_samples=test_samples,
         task_options=tuple(sorted(options.items())),

@@ -39,11 +39,11 @@ class OutOfTime(Exception):
 
 def columns(runs: Sequence[Run]) -> list[list[Run]]:
     """The runs in groups that can be one ensemble: up to MEMBERS of MDN's, equal in all but neuron, theta
-    and seed. Runs with the loss or the augmentation changed train alone.
+    and seed. Runs with the loss, the augmentation or the precision changed train alone.
     """
     groups: dict[object, list[Run]] = {}
     for r in runs:
-        plain = not (r.validation or r.loss or r.augmentation)
+        plain = not (r.validation or r.loss or r.augmentation or r.precision)
         together = r.paper == "mdn" and plain and (r.neuron == "1st-order" or bool(r.theta))
         same = (r.neuron == "learned", r.neuron == "mixed")
         key = (replace(r, neuron="", theta=(), seed=0), *same) if together else r
@@ -63,7 +63,7 @@ def train_together(runs: Sequence[Run], store: Path, until: float = math.inf) ->
 
     Raises OutOfTime where an epoch as long as the last would end after ``until`` (of ``time.time``).
     """
-    device, task, one = _prepare(), task_of(runs[0]), runs[0]
+    device, task, one = _prepare(runs[0].precision), task_of(runs[0]), runs[0]
     members = [build(r).to(device) for r in runs]
     name = one.hash if len(runs) == 1 else hashlib.sha256("".join(r.hash for r in runs).encode()).hexdigest()
     checkpoint = store / f"{name[:16]}.ckpt"
@@ -94,6 +94,7 @@ def train_together(runs: Sequence[Run], store: Path, until: float = math.inf) ->
             seed=one.seed,
             loss=LOSSES[one.loss],
             validation=one.validation,
+            precision=one.precision,
             on_epoch=lambda history: on_epoch([history]),
             **shared,
         )
@@ -109,10 +110,12 @@ def train_together(runs: Sequence[Run], store: Path, until: float = math.inf) ->
     return finished
 
 
-def _prepare() -> str:
-    """One CPU thread and deterministic kernels; returns the device."""
+def _prepare(precision: str) -> str:
+    """One CPU thread and deterministic kernels, TF32 only where the run says so; returns the device."""
     torch.set_num_threads(1)
     memory.keep_freed()
+    for backend in (torch.backends.cudnn, torch.backends.cuda.matmul):
+        backend.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     if not torch.cuda.is_available():
         return "cpu"
@@ -168,7 +171,7 @@ def neuron_factory(r: Run) -> networks.NeuronFactory:
     if r.theta:
         return lambda size: neurons.SecondOrder(*r.theta)
     if r.neuron in ("LIF", "PLIF"):
-        return lambda size: getattr(neurons, r.neuron)(r.tau)
+        return lambda size: getattr(neurons, r.neuron)(tau=r.tau)
     raise ValueError(
         f"Unknown neuron {r.neuron!r} without theta; use '1st-order', 'learned', 'LIF', 'PLIF' or give theta."
     )

@@ -214,10 +214,60 @@ def test_a_compiled_network_gives_the_same_spikes():
     assert torch.equal(compiled(current), network(current))
 
 
-def test_half_precision_on_a_cpu_runs_the_reference():
-    current = torch.rand(5, 2, 3).bfloat16()
-    assert not ops.has_kernel(current)
-    assert LIF()(current).dtype == torch.bfloat16
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", sorted(FIVE))
+def test_half_precision_enters_and_leaves_at_the_edges(name, dtype):
+    """Potentials are float32: the spikes, and the gradients but for their last rounding, are float32's."""
+    neuron = LIF(tau=16.0) if name == "LIF" else FIVE[name]()
+    scale = {"Izhikevich": 40.0, "LIF": 4.0, "PLIF": 4.0}.get(name, 1.0)
+    half = (scale * torch.rand(40, 6, 50, generator=torch.Generator().manual_seed(7))).to(dtype)
+    whole, half = half.float().requires_grad_(), half.requires_grad_()
+    spikes, (traced, trace) = neuron(half), neuron(half, trace=True)
+    expected, potentials = neuron(whole, trace=True)
+    assert 0 < expected.sum() and spikes.dtype == traced.dtype == dtype
+    assert torch.equal(spikes.float(), expected) and torch.equal(traced, spikes)
+    assert all(torch.equal(trace[key], potentials[key]) for key in potentials)
+    grads = (
+        torch.autograd.grad(spikes.sum(), half)[0],
+        torch.autograd.grad(expected.sum(), whole)[0].to(dtype),
+    )
+    assert torch.allclose(*(g.float() for g in grads), rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(FIVE))
+def test_every_way_to_ask_for_derivatives_gives_the_same(name):
+    neuron = FIVE[name]().double()
+    scale = {"Izhikevich": 40.0, "LIF": 4.0, "PLIF": 4.0}.get(name, 1.0)
+    x, along, weights = torch.randn(
+        3, 6, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(8)
+    )
+    x = scale * x.abs()
+    leaf = x.clone().requires_grad_()
+    (expected,) = torch.autograd.grad((neuron(leaf) * weights).sum(), leaf)
+    assert torch.allclose(torch.func.vjp(neuron, x)[1](weights)[0], expected)
+    assert torch.allclose(torch.func.grad(lambda x: (neuron(x) * weights).sum())(x), expected)
+    forward = torch.func.jvp(neuron, (x,), (along,))[1]
+    assert (forward * weights).sum().item() == pytest.approx((expected * along).sum().item())
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(x, along)
+        assert torch.allclose(torch.autograd.forward_ad.unpack_dual(neuron(dual)).tangent, forward)
+    both = torch.func.vmap(neuron)(torch.stack([x, along]))
+    assert torch.equal(both, torch.stack([neuron(x), neuron(along)]))
+    for learned, own in neuron.named_parameters():
+        slope = lambda value, learned=learned: torch.func.functional_call(neuron, {learned: value}, (x,))  # noqa: E731
+        sensitivity = torch.func.jvp(slope, (own.detach(),), (torch.ones_like(own),))[1]
+        (expected,) = torch.autograd.grad((neuron(x) * weights).sum(), own)
+        assert (sensitivity * weights).sum().item() == pytest.approx(expected.item())
+
+
+@pytest.mark.parametrize("name", sorted(FIVE))
+def test_second_derivatives_are_the_references_or_a_sentence(name):
+    neuron, x = FIVE[name](), torch.rand(4, 2, 3, requires_grad=True)
+    (first,) = torch.autograd.grad(neuron(x).sum(), x, create_graph=True)
+    with pytest.raises(NotImplementedError, match="call the neuron with trace=True.* for others"):
+        torch.autograd.grad(first.sum(), x)
+    (first,) = torch.autograd.grad(neuron(x, trace=True)[0].square().sum(), x, create_graph=True)
+    assert torch.autograd.grad(first.sum(), x)[0].isfinite().all()
 
 
 def test_an_empty_batch_goes_through():
@@ -244,6 +294,14 @@ def test_kernels_cached_by_different_processes_are_not_taken_for_one_another(tmp
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
     for kinds in (["lif"], ["second_order"], ["first_order"], ["lif", "second_order", "first_order"]):
         subprocess.run([sys.executable, "-c", ONE_KIND, *kinds], env=environment, cwd=paths.ROOT, check=True)
+
+
+def test_the_start_gets_no_gradient_on_either_path():
+    c = torch.tensor(-65.0, requires_grad=True)
+    x = 40 * torch.rand(5, 2, 3, generator=torch.Generator().manual_seed(9))
+    neuron = Izhikevich(c=c)
+    kernel, loop = (torch.autograd.grad(s.sum(), c)[0] for s in (neuron(x), neuron(x, trace=True)[0]))
+    assert kernel == pytest.approx(loop.item())
 
 
 def test_every_neuron_kind_has_all_its_parts():

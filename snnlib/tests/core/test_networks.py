@@ -90,6 +90,41 @@ def test_notation_is_expanded_narrowed_and_refused():
         networks.with_pooling(narrow, "median")
 
 
+def test_narrowing_keeps_the_last_fc_alone_whole():
+    assert networks.narrow("FC10-PLIF-FC100-PLIF-APk10s10", 0, 50) == "FC50-PLIF-FC100-PLIF-APk10s10"
+    in_braces = networks.narrow("c9k3s1-{FC100-PLIF}*2-APk10s10", 8, 50)
+    assert networks.expand(in_braces) == "c8k3s1-FC50-PLIF-FC100-PLIF-APk10s10".split("-")
+
+
+@pytest.mark.parametrize("token", ["c0k3s1", "c8k0s1", "c8k3s0", "c8k3s1-MPk2s0", "c8k3s1-APk0s2", "FC0"])
+def test_sizes_of_nothing_are_refused_by_name(token):
+    with pytest.raises(ValueError, match=f"'{token.split('-')[-1]}' in .* holds a 0"):
+        networks.conv_net(f"{token}-PLIF-FC10-PLIF-APk2s2", (1, 16, 16), lambda size: LIF())
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (4, 1, 16, 16), (0, 16, 16), (1, 16.0, 16)])
+def test_shapes_that_are_no_maps_are_refused(shape):
+    with pytest.raises(ValueError, match="three whole numbers of at least 1, got"):
+        networks.conv_net("c8k3s1-PLIF-FC10-PLIF-APk2s2", shape, lambda size: LIF())
+    with pytest.raises(ValueError, match="three whole numbers of at least 1, got"):
+        networks.mlp(0, 5, 2, lambda size: LIF())
+
+
+@pytest.mark.parametrize("kind", [LIF, PLIF, FirstOrder, SecondOrder])
+def test_a_class_is_no_factory(kind):
+    for build in (
+        lambda: networks.mlp(7, 5, 2, kind),
+        lambda: networks.conv_net(networks.TABLE_S1["mnist"], (1, 28, 28), kind),
+    ):
+        with pytest.raises(ValueError, match=rf"give a function, lambda size: {kind.__name__}\(\)"):
+            build()
+
+
+def test_batch_normalisation_of_no_maps_is_refused():
+    with pytest.raises(ValueError, match="BN need maps"):
+        networks.conv_net("FC10-BN-PLIF-APk2s2", (1, 4, 4), lambda size: LIF())
+
+
 def test_a_still_is_computed_once_and_means_the_same():
     calls = []
     net = networks.conv_net(
@@ -237,5 +272,5 @@ def test_narrowing_changes_sizes_and_nothing_else(made, channels, features):
     assert re.sub(r"\d", "", narrow) == re.sub(r"\d", "", notation)
     assert networks.narrow(narrow, channels, features) == narrow
     average = networks.with_pooling(notation, "average")
-    assert networks.expand(average) == [token.replace("MPk2s2", "APk2s2") for token in tokens]
+    assert networks.expand(average) == [token.replace("MP", "AP") for token in tokens]
     assert networks.with_pooling(notation, "max") == notation

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -31,9 +32,9 @@ BY_HAND = [
       "U":
       [0.08072, 0.080959, 0.147401, 0.147715, 0.148687, 0.215738, 0.216596, 0.218049, 0.285725, 0.35401]},
      [0, 1, 0, 0, 1, 0, 0, 1, 1, 0]),
-    (LIF(2.0), INPUT,
+    (LIF(tau=2.0), INPUT,
      {"V": [0.25, 0.875, 1.4375, 0.0, 0.5, 1.25, 0.25, 1.625, 0.5, 0.85]}, [0, 0, 1, 0, 0, 1, 0, 1, 0, 0]),
-    (PLIF(4.0), INPUT,
+    (PLIF(tau=4.0), INPUT,
      {"V": [0.125, 0.46875, 0.851562, 0.638672, 0.729004, 1.046753, 0.125, 0.84375, 0.882812, 0.962109]},
      [0, 0, 0, 0, 0, 1, 0, 0, 0, 0]),
     (Izhikevich(), [10.0] * 7 + [20.0, 20.0, 40.0],
@@ -60,8 +61,8 @@ def test_thresholds_strict_and_not():
     at_threshold = torch.tensor([[0.5]])
     assert FirstOrder()(at_threshold).item() == 0
     assert FirstOrder()(at_threshold + 1e-6).item() == 1
-    assert LIF(2.0)(torch.tensor([[2.0]])).item() == 1
-    assert LIF(2.0)(torch.tensor([[2.0 - 1e-6]])).item() == 0
+    assert LIF(tau=2.0)(torch.tensor([[2.0]])).item() == 1
+    assert LIF(tau=2.0)(torch.tensor([[2.0 - 1e-6]])).item() == 0
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_plif_gradients_are_equations_8_to_16():
     generator = torch.Generator().manual_seed(3)
     x = (3 * torch.rand(12, 4, generator=generator, dtype=torch.float64)).requires_grad_()
     weight = torch.randn(12, 4, generator=generator, dtype=torch.float64)
-    neuron = PLIF(3.0).double()
+    neuron = PLIF(tau=3.0).double()
     spikes, trace = neuron(x, trace=True)
     assert 0 < spikes.sum() < spikes.numel()
     (spikes * weight).sum().backward()
@@ -165,8 +166,8 @@ def _theta_sensitivity(name, thetas, current, weight, trace):
 
 @pytest.mark.parametrize("tau", [1.01, 1.5, 2.0, 16.0, 300.0])
 def test_initial_tau_round_trip(tau):
-    assert PLIF(tau).tau.item() == pytest.approx(tau, rel=1e-5)
-    assert PLIF(tau).a.item() == pytest.approx(-math.log(tau - 1), rel=1e-6)
+    assert PLIF(tau=tau).tau.item() == pytest.approx(tau, rel=1e-5)
+    assert PLIF(tau=tau).a.item() == pytest.approx(-math.log(tau - 1), rel=1e-6)
 
 
 @pytest.mark.parametrize("tau", [1.5, 2.0, 5.0, 16.0])
@@ -174,9 +175,9 @@ def test_lif_rate_against_its_closed_form(tau):
     """Constant input X > 1 fires every n = ceil(ln(1 - 1/X) / ln(1 - 1/tau)) steps."""
     for x in (1.05, 1.3, 2.1, 4.7):
         steps = math.ceil(math.log(1 - 1 / x) / math.log(1 - 1 / tau))
-        spikes = LIF(tau).double()(torch.full((40 * steps, 1), x, dtype=torch.float64))
+        spikes = LIF(tau=tau).double()(torch.full((40 * steps, 1), x, dtype=torch.float64))
         assert spikes.sum().item() == 40
-    assert LIF(tau)(torch.full((500, 1), 0.999)).sum() == 0
+    assert LIF(tau=tau)(torch.full((500, 1), 0.999)).sum() == 0
 
 
 @pytest.mark.parametrize("neuron", EVERY, ids=NAMES)
@@ -211,9 +212,52 @@ def test_bad_input_is_refused_in_one_sentence():
         SecondOrder(neurons=5)(torch.ones(3, 2, 4))
     for tau in (1.0, 0.5, float("nan")):
         with pytest.raises(ValueError, match="greater than 1 time step"):
-            PLIF(tau)
+            PLIF(tau=tau)
     with pytest.raises(ValueError, match="dt"):
         Izhikevich(dt=2.0)
+    with pytest.raises(ValueError, match="dense tensor"):
+        LIF()(np.ones((4, 2)))
+
+
+@pytest.mark.parametrize("trace", [False, True])
+@pytest.mark.parametrize("length", [2, 3, 5])
+def test_parameters_per_neuron_of_a_wrong_length_are_refused_before_the_kernel_runs(length, trace):
+    wrong = torch.linspace(0.1, 0.3, length)
+    made = [FirstOrder(decay=wrong), SecondOrder(initial_u=wrong)]
+    made += [Izhikevich(**{name: wrong}) for name in "abcd"]
+    for neuron in made:
+        for neurons in (4, 6):  # 6 is a multiple of 2 and 3, and no more right for it
+            with pytest.raises(ValueError, match=f"parameters for {length} neurons.*has {neurons}"):
+                neuron(torch.zeros(3, 2, neurons), trace=trace)
+
+
+def test_parameters_per_neuron_of_a_right_length_are_used_one_by_one():
+    decays, current = torch.tensor([0.1, 0.5, 0.9]), torch.rand(8, 2, 3)
+    together = FirstOrder(decay=decays)(current)
+    one_by_one = [FirstOrder(decay=d.item())(current[..., i]) for i, d in enumerate(decays)]
+    assert torch.equal(together, torch.stack(one_by_one, -1))
+    resets = torch.tensor([-65, -50, -55])  # whole numbers must not make whole numbers of the others
+    together = Izhikevich(c=resets)(60 * current)
+    one_by_one = [Izhikevich(c=c)(60 * current[..., i]) for i, c in enumerate(resets.tolist())]
+    assert torch.equal(together, torch.stack(one_by_one, -1))
+
+
+def test_what_does_not_fit_the_current_is_named():
+    with pytest.raises(ValueError, match="on the device of the current"):
+        FirstOrder(decay=torch.tensor(0.2, device="meta"))(torch.ones(3, 2, 4))
+    with pytest.raises(ValueError, match="parameters of 3 members.*has 2"):
+        FirstOrder(decay=torch.full((3, 1, 1), 0.2))(torch.ones(3, 2, 2, 4))
+    for name, value in [("threshold", torch.ones(4)), ("v_reset", "0"), ("threshold", float("nan"))]:
+        with pytest.raises(ValueError, match=f"{name} must be one fixed number"):
+            LIF(**{name: value})(torch.ones(3, 2, 4))
+    with pytest.raises(ValueError, match="one fixed number"):  # it would get no gradient
+        LIF(threshold=torch.tensor(1.0, requires_grad=True))(torch.ones(3, 2, 4))
+
+
+@pytest.mark.parametrize("kind", [FirstOrder, LIF, PLIF, Izhikevich, SecondOrder])
+def test_a_size_by_position_is_not_taken_for_a_parameter(kind):
+    with pytest.raises((TypeError, ValueError), match="positional|size of a layer is neurons=size"):
+        kind(128)
 
 
 def test_fixed_thetas_get_no_gradient_and_presets_are_table_2():

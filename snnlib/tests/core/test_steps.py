@@ -30,8 +30,9 @@ def _steps_to_try(kind):
     # From v = u = 0 a charge of x gives h = rest + gain x, exactly: here h is an edge, or beside it.
     gain = {"lif": 0.5, "izhikevich": 0.5}.get(kind, 1.0)
     rest = {"lif": 0.5 * V_RESET, "izhikevich": 70.0}.get(kind, 0.0)
-    bound = (1 - 2**-20) * LIMIT  # on the bound itself the gradient is a matter of taste
+    bound = (1 - 2**-20) * LIMIT
     edges = [threshold, threshold - width, threshold + width, bound, -bound, 2 * LIMIT, -2 * LIMIT]
+    edges += [LIMIT, -LIMIT]  # the bound itself, where the gradient still passes
     h = torch.tensor([edge + beside for beside in (0.0, 2**-20, -(2**-20)) for edge in edges], dtype=x.dtype)
     x[: len(h)], v[: len(h)], u[: len(h)] = (h - rest) / gain, 0.0, 0.0
     for row, value in zip(p, parameters, strict=False):

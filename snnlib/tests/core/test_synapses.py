@@ -121,14 +121,73 @@ def test_every_device_draws_the_same_spikes(steps, monkeypatch):
     assert torch.equal(encoding.bernoulli(x, steps, _generator(5)), compiled)
 
 
-def test_values_that_are_no_probability_draw_the_same_on_every_path(monkeypatch):
-    x = torch.tensor([[-0.1, 0.0, 1.5, float("nan")]])
+def test_rounding_beyond_the_range_draws_the_same_on_every_path(monkeypatch):
+    x = torch.tensor([[-1e-7, 0.0, 1.0000001, 1.0]])
     listed_too = encoding.bernoulli_spikes(x, 6, _generator()).dense()
     dense = encoding.bernoulli(x, 6, _generator())
     monkeypatch.setattr(encoding.ops, "has_kernel", lambda _: False)
     elsewhere = encoding.bernoulli(x, 6, _generator())
-    expected = torch.tensor([0.0, 0.0, 1.0, 0.0]).expand(6, 1, 4)
+    expected = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(6, 1, 4)
     assert all(torch.equal(spikes, expected) for spikes in (listed_too, dense, elsewhere))
+
+
+RANDOM = [encoding.bernoulli, encoding.bernoulli_spikes, encoding.poisson]
+
+
+@pytest.mark.parametrize("encode", [*RANDOM, encoding.latency])
+@pytest.mark.parametrize(
+    "value", [-0.1, 1.5, float("nan"), float("inf"), 1, torch.tensor(128, dtype=torch.uint8)]
+)
+def test_values_that_are_no_probability_are_refused_on_every_path(encode, value, monkeypatch):
+    x = torch.as_tensor(value).expand(1, 3)
+    for _ in ("compiled", "in torch's own operations"):
+        if encode is encoding.poisson and value == 1.5:
+            assert encode(x, 3).shape == (3, 1, 3)
+            continue
+        with pytest.raises(
+            ValueError, match=f"{encode.__name__} needs finite floating-point values from 0 to"
+        ):
+            encode(x, 3)
+        monkeypatch.setattr(encoding.ops, "has_kernel", lambda _: False)
+
+
+@pytest.mark.parametrize("encode", [*RANDOM, encoding.latency, encoding.direct, encoding.listed_share])
+@pytest.mark.parametrize("steps", [0, -1, 2.0])
+def test_less_than_a_time_step_is_refused(encode, steps):
+    with pytest.raises(ValueError, match="at least 1 time step"):
+        encode(torch.rand(2, 3), steps)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_lists_in_half_precision_hold_the_draws_of_the_dense_encoding(dtype):
+    x = torch.rand(6, 20, generator=_generator(1)).to(dtype)
+    spikes = encoding.bernoulli_spikes(x, 5, _generator(2))
+    assert torch.equal(spikes.dense(), encoding.bernoulli(x, 5, _generator(2)))
+    layer = Linear(20, 80).to(dtype)
+    assert torch.equal(layer(spikes), layer(spikes.dense().flatten(0, 1)))
+
+
+def test_every_derivative_is_that_of_torchs_linear_or_a_sentence():
+    sparse = (torch.rand(40, 20, generator=_generator()) < 0.1).float()
+    ours, theirs = _pair(20, 80)
+    along = torch.randn(40, 20, generator=_generator(1))
+    torch.testing.assert_close(
+        torch.func.jvp(ours, (sparse,), (along,))[1], torch.func.jvp(theirs, (sparse,), (along,))[1]
+    )
+    slope, expected = (
+        torch.func.grad(lambda x, layer=layer: layer(x).square().sum())(sparse) for layer in (ours, theirs)
+    )
+    torch.testing.assert_close(slope, expected)
+    spikes = encoding.bernoulli_spikes(sparse, 3, _generator())
+    weights = {name: p.detach() for name, p in ours.named_parameters()}
+    call = lambda w: torch.func.functional_call(ours, w, (spikes,)).square().sum()  # noqa: E731
+    slopes = torch.func.grad(call)(weights)
+    ours(spikes).square().sum().backward()
+    for name, p in ours.named_parameters():
+        torch.testing.assert_close(slopes[name], p.grad)
+    (first,) = torch.autograd.grad(ours(spikes).square().sum(), ours.weight, create_graph=True)
+    with pytest.raises(NotImplementedError, match="first derivatives only; use torch.nn.Linear"):
+        first.sum().backward()
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from snnlib import networks, training
-from snnlib.neurons import FirstOrder, SecondOrder
+from snnlib import encoding, networks, training
+from snnlib.neurons import PLIF, FirstOrder, SecondOrder
 
 SETTINGS = {"seed": 3, "epochs": 3, "batch_size": 20, "learning_rate": 1e-2}
 
@@ -65,6 +65,23 @@ def test_an_interrupted_run_goes_on_with_the_same_numbers(task, tmp_path):
     )
     assert epochs == [4]
     assert numbers(resumed) == numbers(whole)
+
+
+def test_weights_that_are_not_finite_stop_the_training(task, tmp_path):
+    """A network of NaN is silent, and its loss looks like that of one that has not learned yet."""
+    dead = network()
+    with torch.no_grad():
+        dead[2][0].weight[1, 1] = float("nan")
+    with pytest.raises(ValueError, match=r"not finite after epoch 0 \(2.0.weight\)"):
+        fit(dead, task, **SETTINGS)
+    broken = task.train_x.float()
+    broken[7] = float("inf")
+    sets = (broken, task.train_y), (task.test_x.float(), task.test_y)
+    encode = lambda x, generator, train: x.flatten(1).expand(3, -1, -1)  # noqa: E731
+    checkpoint = tmp_path / "run.ckpt"
+    with pytest.raises(ValueError, match="not finite after epoch 1.*Lower the learning rate"):
+        training.fit(network(), *sets, encode, checkpoint=checkpoint, **SETTINGS)
+    assert not checkpoint.exists()
 
 
 def test_validation_holds_out_a_share_of_each_class(task):
@@ -134,3 +151,26 @@ def test_a_checkpoint_of_another_version_is_not_taken(task, tmp_path):
     with pytest.warns(UserWarning, match="starts afresh"):
         again = fit(network(), task, checkpoint=checkpoint, **SETTINGS)
     assert numbers(again) == numbers(fit(network(), task, **SETTINGS))
+
+
+def test_bfloat16_learns_what_float32_learns():
+    """Products are rounded; rates, loss and weights stay in float32."""
+    x = torch.rand(60, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    y = (x[:, 0, :4].mean((1, 2)) > x[:, 0, 4:].mean((1, 2))).long()
+    x[y == 1, 0, :4] += 0.5
+    found = {}
+    for precision in ("", "bfloat16"):
+        training.initialise(0)
+        net = networks.conv_net("c8k3s1-BN-PLIF-MPk2s2-FC20-PLIF-APk10s10", (1, 8, 8), lambda _: PLIF())
+        history = training.fit(
+            net, (x, y), (x, y), direct_4, epochs=6, batch_size=10, learning_rate=1e-2, precision=precision
+        )
+        assert all(p.dtype == torch.float32 for p in net.parameters())
+        found[precision] = history
+    assert found[""][-1]["test_accuracy"] > 90 and found["bfloat16"][-1]["test_accuracy"] > 90
+    assert found[""][1]["train_loss"] != found["bfloat16"][1]["train_loss"]
+    assert abs(found[""][1]["train_loss"] - found["bfloat16"][1]["train_loss"]) < 0.05
+
+
+def direct_4(x, generator, train):
+    return encoding.direct(x, 4)

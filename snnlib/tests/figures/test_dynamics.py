@@ -42,7 +42,7 @@ def test_constant_and_pulse_figures_draw_every_curve():
 
 def test_fig3_marks_the_steps_that_fire():
     x = np.array([0.8, 0.8, 1.6, 0.4, 2.4])
-    run = theory.simulate(LIF(2.0), x)
+    run = theory.simulate(LIF(tau=2.0), x)
     figure = dynamics.plif_fig3(x, run["V"], run["S"], run["V"] * (1 - run["S"]))
     fired = next(line for line in figure.axes[1].lines if "fires" in line.get_label())
     np.testing.assert_array_equal(fired.get_xdata(), np.flatnonzero(run["S"]))

@@ -95,7 +95,7 @@ def test_sine_has_the_published_moments():
 @pytest.mark.parametrize("tau", [1.5, 2.0, 5.0, 16.0])
 @pytest.mark.parametrize("current", [0.7, 1.0, 1.02, 4 / 3, 2.0, 7.5])
 def test_lif_interval_is_what_the_neuron_does(tau, current):
-    spikes, _ = run(LIF(tau), np.full(200, current))
+    spikes, _ = run(LIF(tau=tau), np.full(200, current))
     times = np.flatnonzero(spikes)
     n = theory.lif_interval(current, tau)
     if math.isinf(n):

@@ -68,6 +68,7 @@ def test_every_field_changes_the_hash():
         "code": CODE_BERNOULLI + 1,
         "loss": "cross-entropy",
         "augmentation": "crop_flip",
+        "precision": "bfloat16",
     }
     assert set(changed) == {field.name for field in dataclasses.fields(Run)}
     hashes = {dataclasses.replace(BASE, **{name: value}).hash for name, value in changed.items()}
@@ -83,6 +84,14 @@ def test_what_goes_beyond_the_papers_is_named_and_else_left_out_of_the_config():
     assert further.title.endswith("cross-entropy seed 0")
     assert from_config(json.loads(json.dumps(further.config))) == further
     assert beyond(PLIF.config) == ()
+
+
+def test_precision_is_part_of_a_run_where_it_is_not_the_papers():
+    half = dataclasses.replace(PLIF, precision="bfloat16")
+    assert "precision" not in PLIF.config and half.config["precision"] == "bfloat16"
+    assert half.title.endswith("bfloat16 seed 0")
+    with pytest.raises(ValueError, match="precision 'half' is unknown; use one of '', 'tf32', 'bfloat16'"):
+        dataclasses.replace(PLIF, precision="half")
 
 
 def test_runs_beyond_the_papers_train(results_in):
@@ -276,10 +285,11 @@ def test_damaged_leftovers_do_not_stop_a_plan_or_a_run(results_in):
     assert len(record["curve"]) == 3
 
 
-def test_a_diverged_run_is_recorded_with_null_for_what_is_not_finite(results_in):
+def test_a_diverged_run_stops_and_says_why(results_in):
     wild = dataclasses.replace(BASE, neuron="learned", theta=(0.02, 0.2, 0.0, 0.08), theta_learning_rate=1e30)
-    (record,) = execute.run([wild], "test", workers=1, progress=False)
-    assert None in record["theta"][-1]["theta_a"]
+    with pytest.raises(ValueError, match="Weights are not finite after epoch 1"):
+        execute.run([wild], "test", workers=1, progress=False)
+    assert not list(store.folder("test").glob("*.json"))
 
 
 def test_errors_of_the_data_come_back_whole_from_a_worker():

@@ -40,7 +40,7 @@ def test_tau_and_w_over_tau_are_observed(quarters):
     task = datasets.load("quarters", paper="plif")
     training.initialise(0)
     net = networks.conv_net(
-        "c4k3s1-BN-PLIF-MPk2s2-DP-FC20-PLIF-DP-FC100-PLIF-APk10s10", (1, 8, 8), lambda size: PLIF(2.0)
+        "c4k3s1-BN-PLIF-MPk2s2-DP-FC20-PLIF-DP-FC100-PLIF-APk10s10", (1, 8, 8), lambda size: PLIF(tau=2.0)
     )
     history = fit(net, task, schedule="cosine64", **SETTINGS)
     assert history[0]["tau"] == pytest.approx([2.0] * 3) and history[-1]["tau"] != history[0]["tau"]
