@@ -65,8 +65,7 @@ def train_together(runs: Sequence[Run], store: Path, until: float = math.inf) ->
     """
     device, task, one = _prepare(runs[0].precision), task_of(runs[0]), runs[0]
     members = [build(r).to(device) for r in runs]
-    name = one.hash if len(runs) == 1 else hashlib.sha256("".join(r.hash for r in runs).encode()).hexdigest()
-    checkpoint = store / f"{name[:16]}.ckpt"
+    checkpoint = checkpoint_of(runs, store)
 
     def on_epoch(histories: list[list[dict]]) -> None:
         for r, history in zip(runs, histories, strict=True):
@@ -108,6 +107,12 @@ def train_together(runs: Sequence[Run], store: Path, until: float = math.inf) ->
     for left_over in (checkpoint, *(store / f"{r.hash}.partial.json" for r in runs)):
         left_over.unlink(missing_ok=True)
     return finished
+
+
+def checkpoint_of(runs: Sequence[Run], store: Path) -> Path:
+    """Where the state of runs that are trained together is kept until they are finished."""
+    together = hashlib.sha256("".join(r.hash for r in runs).encode()).hexdigest()
+    return store / f"{runs[0].hash if len(runs) == 1 else together[:16]}.ckpt"
 
 
 def _prepare(precision: str) -> str:

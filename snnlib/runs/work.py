@@ -37,7 +37,8 @@ def train(
     unit: Unit, folder: Path | None, sources: str = SOURCES, until: float = math.inf, needs: float = 0.0
 ) -> tuple[dict[str, bytes], str]:
     """Train what ``folder`` lacks of the ``unit``, unless the seconds that it ``needs`` go beyond ``until``;
-    returns the new files by name where ``folder`` is None, for the machine's own, and what went wrong.
+    returns the new files by name where ``folder`` is None, for the machine's own, and what went wrong. A
+    column that fails is tried in halves: one member that diverges, or too many, do not cost the others.
 
     Raises ``jobs.Refused`` where the library or the data are others than the asker's, or while another run
     is trained in this process: they would share torch's random numbers.
@@ -53,31 +54,38 @@ def train(
             f"A worker on {here} was given two runs at once, which would change their numbers: start workers "
             "of one thread (`dask worker --nthreads 1`), more of them for more runs."
         )
-    place = folder or files.private_folder() / "runs"
+    place, problems = folder or files.private_folder() / "runs", []
     try:
         missing = [r for r in unit if store.whole(r, place) is None]
-        if missing and time.time() + needs <= until:
-            jobs.train_together(missing, place, until)
-        return ({} if folder else _content(unit, place)), ""
-    except jobs.Refused:
-        raise
+        waiting = [missing] if missing and time.time() + needs <= until else []
+        while waiting:
+            group = waiting.pop()
+            try:
+                jobs.train_together(group, place, until)
+            except (jobs.Refused, jobs.OutOfTime):
+                raise
+            except Exception as error:  # the other runs do not depend on this one
+                half = 0 if isinstance(error, OSError) else len(group) // 2  # a full disk is the same for all
+                if half:
+                    jobs.checkpoint_of(group, place).unlink(missing_ok=True)
+                    waiting += [group[:half], group[half:]]
+                else:
+                    problems += [failure(r, error) for r in group]
     except jobs.OutOfTime:
-        return {}, ""
-    except Exception as error:  # the other runs do not depend on this one
-        return {}, failure(unit, error)
+        pass
     finally:
         _ONE.release()
+    return ({} if folder else _content(unit, place)), " ".join(problems)
 
 
-def failure(unit: Unit, error: BaseException) -> str:
+def failure(r: Run, error: BaseException) -> str:
     """What to tell of a training that failed: our own sentences as they are, others with type and place."""
-    which = unit[0].title + (f" and {len(unit) - 1} more" if len(unit) > 1 else "")
     if isinstance(error, ValueError | OSError):
-        return f"{which}: {error}"
+        return f"{r.title}: {error}"
     said = (str(error).splitlines() or [""])[-1]
     at = traceback.extract_tb(error.__traceback__)[-1:]
     place = "".join(f" ({paths.short(Path(last.filename))}, line {last.lineno})" for last in at)
-    return f"{which}: {type(error).__name__}: {said}{place}"
+    return f"{r.title}: {type(error).__name__}: {said}{place}"
 
 
 def _content(unit: Unit, place: Path) -> dict[str, bytes]:
@@ -180,7 +188,7 @@ def _on_dask(client, asked: list[tuple]) -> Iterator[tuple[dict[str, bytes], str
             except jobs.Refused:
                 raise
             except Exception as error:  # of the cluster: a worker was killed, or cannot read what it is sent
-                yield {}, failure(units[future], error)
+                yield {}, failure(units[future][0], error)
     finally:
         client.cancel(list(units))
 

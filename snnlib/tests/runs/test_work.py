@@ -118,9 +118,41 @@ def test_a_failure_in_a_library_is_told_with_its_place():
     try:
         dict()["missing"]
     except KeyError as error:
-        said = work.failure((BASE, PLIF), error)
-    assert said.startswith("quarters 1st-order seed 0 and 1 more: KeyError: 'missing' (snnlib/tests/runs/")
-    assert work.failure((BASE,), ValueError("Say so.")) == "quarters 1st-order seed 0: Say so."
+        said = work.failure(BASE, error)
+    assert said.startswith("quarters 1st-order seed 0: KeyError: 'missing' (snnlib/tests/runs/")
+    assert work.failure(BASE, ValueError("Say so.")) == "quarters 1st-order seed 0: Say so."
+
+
+def test_a_member_that_fails_does_not_cost_its_column(tmp_path, monkeypatch):
+    column = tuple(dataclasses.replace(BASE, seed=seed) for seed in range(5))
+    real, tried = jobs.train_together, []
+
+    def train(group, folder, until):
+        tried.append([r.seed for r in group])
+        if column[3] in group:
+            jobs.checkpoint_of(group, folder).write_text("cut")
+            raise FloatingPointError("diverged")
+        return real(group, folder, until)
+
+    monkeypatch.setattr(jobs, "train_together", train)
+    problem = work.train(column, tmp_path)[1]
+    assert "seed 3: FloatingPointError: diverged" in problem and "seed 4" not in problem
+    assert tried == [[0, 1, 2, 3, 4], [2, 3, 4], [3, 4], [4], [3], [2], [0, 1]]
+    trained = {path.stem for path in store.finished(tmp_path)}
+    assert trained == {column[seed].hash for seed in (0, 1, 2, 4)}
+    assert [path.stem for path in tmp_path.glob("*.ckpt")] == [column[3].hash]  # its own, to go on from
+
+
+def test_a_full_disk_fails_a_column_as_a_whole_and_keeps_its_checkpoint(tmp_path, monkeypatch):
+    column = tuple(dataclasses.replace(BASE, seed=seed) for seed in range(3))
+    jobs.checkpoint_of(column, tmp_path).write_text("epochs")
+
+    def full(*_):
+        raise OSError("no space")
+
+    monkeypatch.setattr(jobs, "train_together", full)
+    assert work.train(column, tmp_path)[1].count("no space") == 3
+    assert [path.name for path in tmp_path.iterdir()] == [jobs.checkpoint_of(column, tmp_path).name]
 
 
 def test_a_killed_process_is_told_in_a_sentence(results_in, monkeypatch):
