@@ -119,8 +119,8 @@ def plan(chapters, profile: str, overrides: dict[str, str], workers: int = 0, gp
 
 def _on(gpu, missing, profile):
     """What is known of the time that runs take on a GPU."""
-    ratio, basis = estimate.speed(profile, gpu)
-    known = [run for run in missing if run.paper in ratio]
+    rate, basis = estimate.speed(profile, gpu)
+    known = [run for run in missing if rate(run)]
     if not known:
         return f"On {gpu}: not known, no run was measured there."
     seconds = sum(estimate.left(known, profile, gpu))

@@ -66,12 +66,12 @@ def train_missing(
         needs = dict(zip(todo, plan.left(todo, profile, device), strict=True))
         together = [[r] for r in todo] if device == "CPU" else jobs.columns(todo)
         units = sorted(map(tuple, together), key=order or (lambda u: (-sum(map(needs.get, u)), u[0].title)))
+        rate = plan.speed(profile, device)[0]  # of a new GPU nothing is known: there the first epochs show it
+        seconds = [sum(map(needs.get, u)) if device == "CPU" or rate(u[0]) else 0.0 for u in units]
         many = _possible(min(processes(workers), len(units)))
         costs = [needs[r] for r in todo]
         problems = []
         with follow(todo, folder, costs) if progress else contextlib.nullcontext():
-            known = device == "CPU" or plan.speed(profile, device)[0]  # else the first epochs show it
-            seconds = [sum(map(needs.get, unit)) if known else 0.0 for unit in units]
             for content, problem in work.outcomes(units, folder, many, until, seconds):
                 store.receive(content, folder)
                 problems += [problem] if problem else []

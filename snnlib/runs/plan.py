@@ -2,7 +2,7 @@
 
 import functools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -57,27 +57,36 @@ def left(runs: Sequence[Run], profile: str, device: str = "CPU") -> list[float]:
     """Estimated seconds that each of the runs still takes, on one CPU core or on a GPU of that name; as on a
     CPU where none of its paper was measured there.
     """
-    ratio = speed(profile, device)[0]
+    rate = speed(profile, device)[0]
     return [
-        seconds(r)
-        * ratio.get((r.paper, r.task), ratio.get(r.paper, 1.0))
-        * (1 - store.epochs_seen(r, store.folder(profile)) / (r.epochs + 1))
+        seconds(r) * (rate(r) or 1.0) * (1 - store.epochs_seen(r, store.folder(profile)) / (r.epochs + 1))
         for r in runs
     ]
 
 
-def speed(profile: str, device: str = "CPU") -> tuple[dict, str]:
-    """Measured over estimated seconds on a device for each paper and each (paper, task), and in words what
-    that rests on: this machine's own finished runs of the profile, else the reference runs, else nothing.
+def speed(profile: str, device: str = "CPU") -> tuple[Callable[[Run], float | None], str]:
+    """Measured over estimated seconds of a run on a device, None where no run of its paper was measured
+    there, and in words what that rests on: the reference runs say how tasks differ, this profile's finished
+    runs how this machine differs from theirs.
     """
-    for records, basis in (
-        (_own(profile), "this profile's finished runs"),
-        (store.records().values(), "the reference runs, from the machine that made them"),
-    ):
-        ratio = _ratios([record for record in records if record["device"].startswith(device)])
-        if ratio:
-            return ratio, basis
-    return {}, "a rule of thumb, nothing is measured yet" if device == "CPU" else "nothing: none is measured"
+
+    def of(records: Iterable[dict], before: dict) -> dict:
+        return _ratios([record for record in records if record["device"].startswith(device)], before)
+
+    reference = of(store.records().values(), {})
+    own = of(_own(profile), reference)
+    words = ("this profile's finished runs",) * bool(own)
+    words += ("the reference runs, from the machine that made them",) * bool(reference)
+
+    def rate(r: Run) -> float | None:
+        known = r.paper in reference or r.paper in own
+        return _rate(reference, r) * _rate(own, r) if known else None
+
+    return rate, " and ".join(words) or "a rule of thumb, nothing is measured yet"
+
+
+def _rate(ratios: dict, r: Run) -> float:
+    return ratios.get((r.paper, r.task), ratios.get(r.paper, 1.0))
 
 
 def gpus(profile: str) -> list[str]:
@@ -90,18 +99,17 @@ def _own(profile: str) -> list[dict]:
     return list(filter(None, map(_loaded, store.finished(store.folder(profile))[:200])))
 
 
-def _ratios(records: list[dict]) -> dict:
-    """Paper, and (paper, task) -> measured over estimated seconds, from at least 20 s of training by the
-    present code.
+def _ratios(records: list[dict], before: dict) -> dict:
+    """Paper, and (paper, task) -> measured seconds over those estimated with the ratios of ``before``, from
+    at least 20 s of training by the present code.
     """
     totals = defaultdict(lambda: [0.0, 0.0])
     for record in records:
-        config = record["config"]
-        paper, task = config["paper"], config["task"]
-        if config["code"] == code_of(paper, task, **dict(config["task_options"])):
-            for key in (paper, (paper, task)):
+        r = from_config(record["config"])
+        if r.code == code_of(r.paper, r.task, **dict(r.task_options)):
+            for key in (r.paper, (r.paper, r.task)):
                 totals[key][0] += record["seconds"]
-                totals[key][1] += estimate(record)
+                totals[key][1] += estimate(record) * _rate(before, r)
     return {key: measured / estimated for key, (measured, estimated) in totals.items() if measured > 20}
 
 
