@@ -98,7 +98,10 @@ def _shown(stem, sidecar, root):
     common = {"stem": stem, "title": ledger.title(stem)}
     try:
         kind, data = sidecar["kind"], sidecar.get("data", {})
-        content = _table(root, stem, data) if kind == "table" else _picture(root, stem)
+        if kind == "page":
+            content = {"frame": (root / "figures" / f"{stem}.html").read_text(encoding="utf-8")}
+        else:
+            content = _table(root, stem, data) if kind == "table" else _picture(root, stem)
         more = {"kinds": _kinds(sidecar), "origins": _origins(sidecar), "missing": ""}
         told = {name: sidecar[name] for name in ("kind", "caption", "notes", "chapter")}
         sources = [(source["dataset"], source["source"], source["note"]) for source in sidecar["sources"]]

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 WORDS = ("id", "paper", "family", "label", "statement", "where", "statistic", "sesoi", "unit", "main")
-AT_PAPERS_SIZE, AT_OUR_SIZE, ARITHMETIC = verdicts.SCOPES
+AT_PAPERS_SIZE, AT_OUR_SIZE, ON_OTHER_DATA, ARITHMETIC = verdicts.SCOPES
 
 
 def listed() -> pd.DataFrame:
@@ -53,6 +53,12 @@ def measure(claim):
         if hasattr(module, claim.measure):
             return getattr(module, claim.measure)
     raise ValueError(f"Claim {claim.id!r} names the measure {claim.measure!r}, which does not exist.")
+
+
+def planned_tests() -> dict[str, int]:
+    """Family -> how many of its claims have a test: what Holm's correction counts, made or not."""
+    claims = listed()
+    return claims[~claims.computed & (claims.test != "count")].groupby("family").size().to_dict()
 
 
 def families() -> pd.DataFrame:
@@ -80,7 +86,9 @@ def scoreboard(records: list[dict], claims: pd.DataFrame | None = None) -> pd.Da
     table.attrs["passports"] = {words: seen for runs in tested for words, seen in tables.behind(runs).items()}
     open_to_test = table.reason == ""
     table["p"] = table.p.where(open_to_test)
-    table["p_holm"] = table.groupby("family").p.transform(lambda p: verdicts.holm(p.tolist()))
+    planned = planned_tests()
+    for family, p in table.groupby("family").p:
+        table.loc[p.index, "p_holm"] = verdicts.holm(p.tolist(), planned.get(family, 0))
     for place, (claim, effect) in enumerate(zip(claims.itertuples(index=False), effects, strict=True)):
         if open_to_test[place]:
             row = table.loc[place]
@@ -120,7 +128,6 @@ def _numbers(claim, effect: Effect | None) -> dict:
         return row | nothing | words | {"data": tables.NOT_RUN, "budget": ""}
     low, high = effect.interval
     behind = list(effect.records)
-    size = AT_PAPERS_SIZE if all(map(as_the_paper, behind)) else AT_OUR_SIZE
     return row | {
         "ours": effect.ours,
         "low": low,
@@ -131,7 +138,7 @@ def _numbers(claim, effect: Effect | None) -> dict:
         "difference": effect.ours - row["published"],
         "verdict": NOT_TESTABLE,
         "reason": _obstacle(claim, behind),
-        "scope": ARITHMETIC if effect.computed else size,
+        "scope": ARITHMETIC if effect.computed else _scope(behind),
         "parts": ", ".join(
             f"{PAPER_TITLE.get(name, name)} {value:.2f}" for name, value in effect.parts.items()
         ),
@@ -143,16 +150,22 @@ def _numbers(claim, effect: Effect | None) -> dict:
 def _judge(claim, effect: Effect, p_holm: float, theirs: dict[str, float]) -> tuple[str, str]:
     """Verdict of a claim that can be tested, and what a reader must know about it."""
     verdict, reason = verdicts.decide(claim.test, claim.sesoi, effect, p_holm)
-    if verdict == verdicts.HOLDS and effect.left_out and claim.arguments.get("over") == ["least"]:
-        # One task can refute "on each", but not all of those tested can prove it for the others.
+    if verdict == verdicts.HOLDS and effect.left_out:
+        # One task can refute a sentence about several, but those tested cannot prove it for the others.
         verdict, reason = verdicts.UNDECIDED, "holds where it could be tested"
     words = [reason, effect.note]
     if effect.dead:
         words.append(f"{effect.dead} of {len(effect.records)} runs never learned")
     opposite = {verdicts.HOLDS: verdicts.FAILS, verdicts.FAILS: verdicts.HOLDS}.get(verdict)
-    for whose, number in theirs.items():
-        if math.isfinite(number) and verdicts.side(claim.test, claim.sesoi, number) == opposite:
-            words.append(f"{whose}, {number:.2f}, says the opposite")
+    against = [
+        f"{whose}, {number:.2f}, says the opposite"
+        for whose, number in theirs.items()
+        if math.isfinite(number) and verdicts.side(claim.test, claim.sesoi, number) == opposite
+    ]
+    if against and verdict == verdicts.HOLDS:
+        # Small networks cannot confirm a sentence that the paper's own table contradicts.
+        verdict, words = verdicts.UNDECIDED, ["holds in our networks", *words]
+    words += against
     return verdict, "; ".join(dict.fromkeys(filter(None, words)))
 
 
@@ -173,6 +186,13 @@ def _other_sizes(claim, records: list[dict], effect: Effect | None) -> str:
     return "; ".join(words)
 
 
+def _scope(records) -> str:
+    if all(map(as_the_paper, records)):
+        return AT_PAPERS_SIZE
+    others = any(record["source"] == "open set" for record in records)
+    return ON_OTHER_DATA if others else AT_OUR_SIZE
+
+
 def _missing(claim) -> str:
     whole_curve = {"curve", "late"} & set(claim.arguments.get("value", ()))
     return "not recorded" + (", or with too few epochs" if whole_curve else "")
@@ -185,6 +205,8 @@ def _obstacle(claim, records) -> str:
         return f"stand-in data: {', '.join(dict.fromkeys(record['dataset'] for record in stand_ins))}"
     if claim.needs == "paper" and not all(map(as_the_paper, records)):
         return "an absolute accuracy, with less training or a smaller network than the paper's, or other data"
+    if claim.needs == "equal samples" and len({record["train_samples"] for record in records}) > 1:
+        return "its tasks had different numbers of training samples, which alone can change a gap"
     if claim.needs == "restart" and any(map(_annealed_once, records)):
         return "anything settles at the end of the one cosine that anneals the learning rate"
     return ""

@@ -71,11 +71,11 @@ def fewer_steps(records, arguments) -> Effect:
 
 
 def rate_linearity(records, arguments) -> Effect:
-    """R^2 of a line through firing rate against input (``theory.linearity``), 2-FS minus 2-RS."""
+    """R^2, and slope, of a line through rate against input (``theory.linearity``), 2-FS minus 2-RS."""
     fit = {name: theory.linearity(SecondOrder(*PRESETS[name])) for name in ("2-FS", "2-RS")}
     (r2_fs, slope_fs), (r2_rs, slope_rs) = fit.values()
-    note = f"R² {r2_fs:.3f} and {r2_rs:.3f}; but slope {slope_fs:.2f} and {slope_rs:.2f}"
-    return exact(r2_fs - r2_rs, note)
+    note = f"R² {r2_fs:.3f} and {r2_rs:.3f}, slope {slope_fs:.2f} and {slope_rs:.2f}"
+    return exact(r2_fs - r2_rs, note, slope_fs - slope_rs)
 
 
 def _candidates(sigmoid: bool):
@@ -92,11 +92,12 @@ def third_is_insensitive(records, arguments) -> Effect:
     note = (
         f"modulation {found:.2f}, limit {meta_neurons.SENSITIVE}; behind the networks' sigmoid {inside:.2f}"
     )
-    return exact(meta_neurons.SENSITIVE - found, note)
+    return exact(meta_neurons.SENSITIVE - found, note, meta_neurons.SENSITIVE - inside)
 
 
 def strong_depression(records, arguments) -> Effect:
     """Share of its spikes that 2-SDS loses from the first to the last period, minus that of 2-WDS."""
     found, inside = (_candidates(sigmoid).set_index("table2_name").depression for sigmoid in (False, True))
     words = [f"{losses['2-SDS']:.2f} and {losses['2-WDS']:.2f}" for losses in (found, inside)]
-    return exact(found["2-SDS"] - found["2-WDS"], f"{words[0]}; behind the networks' sigmoid {words[1]}")
+    note = f"{words[0]}; behind the networks' sigmoid {words[1]}"
+    return exact(found["2-SDS"] - found["2-WDS"], note, inside["2-SDS"] - inside["2-WDS"])

@@ -21,7 +21,8 @@ TABLES = {"mdn": "mdn_table4", "plif": "plif_table2"}
 def gap(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
     """Mean value of the settings ``a`` minus that of ``b``, seed by seed, same data.
 
-    Over several tasks: their mean, or with over=least the smallest, for sentences that say "on each".
+    Over several tasks: their mean, or for sentences that say "on each" with over=least the smallest, with
+    over=farthest the one farthest from 0.
     """
     a, b = arguments["a"], arguments["b"]
     value_a = VALUES[arguments["value"][0]]
@@ -202,15 +203,18 @@ def _normalised(runs: list[dict]) -> np.ndarray:
     return (accuracy - accuracy.mean()) / sd if sd > 0 else np.zeros(len(runs))
 
 
+COMBINE = {"mean": np.mean, "least": min, "farthest": lambda values: max(values, key=abs)}
+
+
 def _pool(found, measure, arguments) -> Effect | None:
-    """Combine tasks seed by seed: over=mean (default) or over=least; says which tasks were left out, how many
-    runs never learned, and what each task gives.
+    """Combine tasks seed by seed: over=mean (default), least or farthest (from 0); says what was left out,
+    how many runs never learned, and what each task gives.
     """
     tasks = choose_tasks(found)
     seeds = sorted(set.intersection(*(set(found[task]) for task in tasks))) if tasks else []
     if not seeds:
         return None
-    combine = min if arguments.get("over", ["mean"])[0] == "least" else np.mean
+    combine = COMBINE[arguments.get("over", ["mean"])[0]]
     each = {seed: [measure(task, found[task][seed]) for task in tasks] for seed in seeds}
     values = {seed: float(combine(numbers)) for seed, numbers in each.items()}
     if not np.isfinite(list(values.values())).all():

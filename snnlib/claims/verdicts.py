@@ -16,7 +16,8 @@ from scipy import stats
 ALPHA = 0.05
 HOLDS, FAILS, UNDECIDED, NOT_TESTABLE = "holds", "fails", "undecided", "not testable here"
 VERDICTS = (HOLDS, FAILS, UNDECIDED, NOT_TESTABLE)
-SCOPES = ("at the paper's size", "at our size", "arithmetic")
+SCOPES = ("at the paper's size", "at our size", "on other data", "arithmetic")
+FEWEST_SEEDS = 3  # fewer decide nothing
 RULES = {
     "above": "Holds if the effect is at least {sesoi:g} and significantly above 0; fails if it is "
     "significantly below {sesoi:g}.",
@@ -81,14 +82,26 @@ def unpaired(first: Effect, second: Effect) -> Effect:
     df = float(parts.sum() ** 2 / (parts**2 / freedom).sum()) if enough else 0.0
     se = math.sqrt(parts.sum()) if enough else math.nan
     mean, n = first.ours - second.ours, min(first.n, second.n)
-    both = Effect(mean, se, df, n, (), first.records + second.records, dead=first.dead + second.dead)
+    both = Effect(
+        mean,
+        se,
+        df,
+        n,
+        records=first.records + second.records,
+        note="; ".join(dict.fromkeys(filter(None, (first.note, second.note)))),
+        left_out=(*first.left_out, *second.left_out),
+        dead=first.dead + second.dead,
+        parts=first.parts | second.parts,
+    )
     living = [side.living if side.dead else side for side in (first, second)]
     return both if not both.dead or None in living else replace(both, living=unpaired(*living))
 
 
-def exact(value: float, note: str = "") -> Effect:
-    """A number that computation alone gives: interval of width 0, no seeds."""
-    return Effect(float(value), 0.0, 0.0, 0, (float(value),), (), note, computed=True)
+def exact(value: float, note: str = "", *others: float) -> Effect:
+    """A number that computation alone gives: interval of width 0, no seeds. ``others``: the same sentence
+    read in other ways, which must agree.
+    """
+    return Effect(float(value), 0.0, 0.0, 0, tuple(map(float, (value, *others))), (), note, computed=True)
 
 
 def rule(test: str, sesoi: float, computed: bool = False) -> str:
@@ -126,13 +139,16 @@ def p_value(test: str, sesoi: float, effect: Effect) -> float:
     return min(1.0, 2 * float(stats.t.sf(distance / effect.se, effect.df)))
 
 
-def holm(p: list[float]) -> list[float]:
-    """Holm's adjusted p-values; NaNs (claims not tested) stay NaN and do not count."""
+def holm(p: list[float], planned: int = 0) -> list[float]:
+    """Holm's adjusted p-values; NaNs (claims not tested) stay NaN. ``planned`` tests count, made or not: what
+    happens to be missing must not help the others.
+    """
     p = np.asarray(p, float)
     adjusted = np.full(len(p), math.nan)
     tested = np.flatnonzero(np.isfinite(p))
     order = tested[np.argsort(p[tested], kind="stable")]
-    times = np.arange(len(order), 0, -1)
+    most = max(planned, len(order))
+    times = np.arange(most, most - len(order), -1)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(times * p[order]))
     return adjusted.tolist()
 
@@ -140,12 +156,14 @@ def holm(p: list[float]) -> list[float]:
 def decide(test: str, sesoi: float, effect: Effect, p_corrected: float) -> tuple[str, str]:
     """(verdict, reason in words) of a claim that can be tested."""
     if effect.computed:
-        inside = effect.ours > sesoi if test == "above" else side(test, sesoi, effect.ours) == HOLDS
-        return HOLDS if inside else FAILS, effect.note
+        inside = {x > sesoi if test == "above" else side(test, sesoi, x) == HOLDS for x in effect.values}
+        if len(inside) > 1:
+            return UNDECIDED, "its readings disagree"
+        return HOLDS if inside == {True} else FAILS, effect.note
     if test == "count":
         return _count(sesoi, effect)
-    if effect.n == 1:
-        return UNDECIDED, "one seed"
+    if effect.n < FEWEST_SEEDS:
+        return UNDECIDED, "one seed" if effect.n == 1 else f"{effect.n} seeds"
     if effect.dead and effect.living is None:
         return UNDECIDED, "every seed has a run that never learned"
     if not math.isfinite(p_corrected):

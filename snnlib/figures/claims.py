@@ -8,7 +8,6 @@ from matplotlib.patches import Patch
 
 from snnlib.figures import style
 from snnlib.figures.style import INK
-from snnlib.results import tables
 
 style.use()
 VERDICTS = {  # colour, symbol
@@ -17,7 +16,12 @@ VERDICTS = {  # colour, symbol
     "undecided": ("#8A6508", "?"),
     "not testable here": ("#6E6E6E", "—"),
 }
-SCOPES = {"at the paper's size": ("o", True), "at our size": ("o", False), "arithmetic": ("s", True)}
+SCOPES = {
+    "at the paper's size": ("o", True),
+    "at our size": ("o", False),
+    "on other data": ("o", False),
+    "arithmetic": ("s", True),
+}
 """Marker, and whether it is filled."""
 PAPERS = {"mdn": "Meta-dynamic neurons", "plif": "Learnable membrane time constant"}
 AGREES = "#D3EBE1"
@@ -57,8 +61,7 @@ def claims(table: pd.DataFrame) -> plt.Figure:
     """
     unit = table.unit.where(table.unit == "points", "other")
     parts = [(name, rows) for name in TICKS if len(rows := table[unit == name])]
-    sources = _sources(table)
-    below = 0.62 + 0.16 * len(sources)
+    below = 0.62
     height = sum(ROW * len(rows) + 0.5 for _, rows in parts) + below
     figure = plt.figure(figsize=(WIDTH, height))
     figure.set_layout_engine("none")  # the axes are placed here, row by row
@@ -67,19 +70,8 @@ def claims(table: pd.DataFrame) -> plt.Figure:
         tall = ROW * len(rows)
         _panel(figure.add_axes((0.36, (top - tall) / height, 0.4, tall / height)), rows, name)
         top -= tall + 0.5
-    _legend(figure, height, below)
-    for place, words in enumerate(reversed(sources)):
-        figure.text(0.01, (0.05 + 0.16 * place) / height, words, fontsize=SIZE - 1.6, color=GREY)
+    _legend(figure)
     return figure
-
-
-def _sources(table) -> list[str]:
-    """The data behind a picture, a line for each kind of source."""
-    kinds = {}
-    for words in table.data:
-        for passport in tables.passports(table, words):
-            kinds.setdefault(passport.source, []).append(passport.dataset)
-    return [f"Data, {source}: {', '.join(dict.fromkeys(names))}" for source, names in kinds.items()]
 
 
 def _panel(axis, rows, unit):
@@ -115,6 +107,11 @@ def _effect(axis, place, row, colour, limits):
     if pd.notna(row.low):
         ends = np.clip([row.low / unit, row.high / unit], *limits)
         axis.plot(ends, [place, place], color=colour, lw=1.7, zorder=2)
+        for end, beyond, arrow in zip(
+            ends, (row.low / unit < ends[0], row.high / unit > ends[1]), "<>", strict=True
+        ):
+            if beyond:
+                axis.plot(end, place, arrow, ms=4, color=colour, clip_on=False, zorder=2)
     marker, full = SCOPES[row.scope]
     face = colour if full and row.verdict != "not testable here" else "white"
     _mark(axis, place, row.ours / unit, limits, marker, ms=5.2, mfc=face, mec=colour, mew=1.3, zorder=4)
@@ -132,7 +129,7 @@ def _mark(axis, place, value, limits, marker, **style):
     axis.text(edge, place, words, fontsize=SIZE - 2, color=style["mec"], ha=side, va="center", zorder=5)
 
 
-def _legend(figure, height, below):
+def _legend(figure):
     handles = [
         Patch(color=AGREES, label="where the claim agrees"),
         Line2D([], [], color=GREY, marker="o", label="ours, at the paper's size, 95 % interval"),
@@ -141,8 +138,8 @@ def _legend(figure, height, below):
         Line2D([], [], ls="", color=GREY, marker="D", mfc="white", ms=4, label="the paper's table"),
         Line2D([], [], ls="", color=GREY, marker="x", ms=4, label="the authors' logs"),
     ]
-    place = {"loc": "lower center", "bbox_to_anchor": (0.5, (below - 0.5) / height)}
-    figure.legend(handles=handles, ncols=3, fontsize=SIZE - 1, columnspacing=1.4, handletextpad=0.5, **place)
+    look = {"ncols": 3, "fontsize": SIZE - 1, "columnspacing": 1.4, "handletextpad": 0.5}
+    figure.legend(handles=handles, loc="lower center", **look)
 
 
 def gains(table: pd.DataFrame) -> plt.Figure:

@@ -76,6 +76,16 @@ def save_table(
     return folder / f"{stem}.csv"
 
 
+def save_page(html: str, stem: str, profile: str, *, caption: str, sources=(), chapter=None) -> Path:
+    """Write results/<profile>/figures/<stem>.html, something to touch that asks for nothing else, and the
+    sidecar .json; returns the page's path.
+    """
+    folder = paths.results(profile) / "figures"
+    _write(folder / f"{stem}.html", html)
+    _write(folder / f"{stem}.json", _sidecar("page", stem, profile, caption, (), (), sources, chapter))
+    return folder / f"{stem}.html"
+
+
 def leave_out(stem: str, profile: str, reason: str, say: bool = True) -> None:
     """Tell the report (and, with ``say``, the reader here) why a figure or table cannot be made: no recorded
     run shows it.

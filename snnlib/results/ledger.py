@@ -63,6 +63,7 @@ _UNNUMBERED = {
     "speed_synapse": "Speed: a synapse against density",
     "plif_encoders": "PLIF paper, supplement 10: PLIF neurons as encoders",
     "phase_portraits": "Beyond the papers: phase portraits",
+    "explorer": "To touch: both neurons under one current",
     "claims": "Scoreboard: the claims of both papers",
     "claims_main": "Scoreboard: the main claims of both papers",
     "claims_mdn": "Scoreboard: all claims of the MDN paper",

@@ -36,16 +36,17 @@ def compare(
     knows as columns (its "dataset" is our "task"), the value in ``published_value`` ("mean" or "accuracy" if
     not told); its "sd" becomes published_sd. Rows: the published ones in their order, without runs too, then
     settings that only we have. Columns: keys, published, published_sd, ours, sd, n, interval (half of the
-    95 % confidence interval of the mean), dead (runs that never learned, left out of ours, sd and n unless
-    all are), difference (ours - published), data, budget.
+    95 % confidence interval of the mean), dead (runs that never learned, left out of n, and of ours and sd
+    unless all are), difference (ours - published), data, budget.
     Raises ValueError where two runs share setting and seed (``keys`` mix them), or one lacks ``value``.
     """
     rows, known = [], {}
     for setting, runs in group(records, keys, value).items():
         known |= behind(runs)
         living, dead = _learned(runs)
-        mean = statistics.summarise(run[value] for run in living)
-        numbers = {"ours": mean.mean, "sd": mean.sd, "n": mean.n, "interval": mean.half_width, "dead": dead}
+        mean = statistics.summarise(run[value] for run in living or runs)
+        numbers = {"ours": mean.mean, "sd": mean.sd, "n": len(living), "interval": mean.half_width}
+        numbers |= {"dead": dead}
         words = {"data": data_label(runs), "budget": budget(runs)}
         rows.append(dict(zip(keys, setting, strict=True)) | numbers | words)
     ours = pd.DataFrame(rows, columns=[*keys, "ours", "sd", "n", "interval", "dead", "data", "budget"])
@@ -98,7 +99,8 @@ def contrast(
         if not seeds:
             continue
         dead = [run["seed"] for run in runs if never_learned(run) and run["seed"] in seeds]
-        seeds = sorted(set(seeds) - set(dead)) or seeds
+        learned = sorted(set(seeds) - set(dead))
+        seeds = learned or seeds
         test = statistics.paired([side_a[seed] for seed in seeds], [side_b[seed] for seed in seeds])
         sd = statistics.summarise(side_a[seed] - side_b[seed] for seed in seeds).sd
         known |= behind(runs)
@@ -107,7 +109,7 @@ def contrast(
         rows.append(
             keys
             | {"published": expected, "ours": test.difference, "sd": sd, "low": test.low, "high": test.high}
-            | {"p": test.p, "n": test.n, "dead": len(dead), "difference": test.difference - expected}
+            | {"p": test.p, "n": len(learned), "dead": len(dead), "difference": test.difference - expected}
             | {"data": data_label(runs), "budget": budget(runs)}
         )
     numbers = ["published", "ours", "sd", "low", "high", "p", "n", "dead", "difference"]
@@ -156,9 +158,9 @@ def never_learned(record: dict) -> bool:
 
 
 def _learned(runs: Sequence[dict]) -> tuple[list[dict], int]:
-    """The runs that learned (all if none did), and how many did not."""
+    """The runs that learned, and how many did not."""
     living = [run for run in runs if not never_learned(run)]
-    return living or list(runs), len(runs) - len(living)
+    return living, len(runs) - len(living)
 
 
 def key(record: dict, name: str):
@@ -277,12 +279,12 @@ def page(table: pd.DataFrame, keys: Sequence[str], more: Sequence[str] = (), dec
         if "low" not in table and pd.notna(row.sd):
             spread = f" ± {row.sd:.{decimals}f}"
         dead = f", {row.dead} dead" if row.dead else ""
-        return f"{row.ours:.{decimals}f}{spread} (n = {row.n}{dead})"
+        return f"{row.ours:.{decimals}f}{spread * (row.n > 0)} (n = {row.n}{dead})"
 
     heads = [name for name in ("published", "difference") if table[name].notna().any()]
     numbers = shown(table[[*keys, *heads, *more]], decimals)
     numbers.insert(len(keys) + ("published" in heads), "ours", [ours(row) for row in table.itertuples()])
-    behind = table[table.n > 0].groupby(["data", "budget"], sort=False)[keys[0]].unique()
+    behind = table[table.data != NOT_RUN].groupby(["data", "budget"], sort=False)[keys[0]].unique()
     lines = [f"{', '.join(map(str, names))}: {data}; {budget}" for (data, budget), names in behind.items()]
     below = [{"selector": "caption", "props": "caption-side: bottom; text-align: left; font-size: 0.9em"}]
     caption = "<br>".join(html.escape(line) for line in lines) or "Nothing of it was run."

@@ -64,6 +64,12 @@ def test_every_artefact_is_there_and_missing_ones_are_said(page):
     assert page.index('id="mdn_table4"') < page.index('id="protocols"') < page.index('id="04_plif_ablation"')
 
 
+def test_a_page_to_touch_is_there_as_it_is(results_in):
+    frame = '<iframe srcdoc="&lt;p&gt;"></iframe>'
+    artefacts.save_page(frame, "explorer", "smoke", caption="Move.", chapter="01_dynamics")
+    assert f'<div class="box">{frame}</div>' in article(report.build("smoke"), "explorer")
+
+
 def test_stand_ins_are_marked(page):
     table = article(page, "mdn_table3")
     assert '<span class="badge stand-in">stand-in</span>' in table

@@ -18,7 +18,9 @@ tests = st.sampled_from(MEASURED)
 sesois = st.sampled_from([0.1, 0.5, 1.0, 3.0])
 numbers = st.one_of(st.floats(-20, 20), st.floats(-3, 3)).map(lambda x: round(x, 4))
 spreads = st.floats(0.001, 10)
-effects = st.builds(lambda ours, se, n: Effect(ours, se, n - 1, n), numbers, spreads, st.integers(2, 8))
+effects = st.builds(
+    lambda ours, se, n: Effect(ours, se, n - 1, n), numbers, spreads, st.integers(verdicts.FEWEST_SEEDS, 8)
+)
 p_values = st.one_of(st.floats(0, 1), st.just(math.nan))
 
 
@@ -111,6 +113,8 @@ def test_words_say_why_nothing_is_decided(test, effect, p):
     assert why == (f"p = {p:.2g} after correction" if p >= ALPHA else "")
     one = Effect(effect.ours, math.nan, 0, 1)
     assert verdicts.decide(test, 1.0, one, math.nan) == (UNDECIDED, "one seed")
+    two = Effect(effect.ours, 0.1, 1, 2)
+    assert verdicts.decide(test, 1.0, two, 0.0) == (UNDECIDED, "2 seeds")
     tied = Effect(effect.ours, math.nan, 2, 3)
     assert verdicts.decide(test, 1.0, tied, math.nan) == (UNDECIDED, "the same value for all 3 seeds")
 

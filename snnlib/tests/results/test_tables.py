@@ -247,12 +247,12 @@ def test_runs_that_never_learned_stay_out_of_means_and_are_counted():
     assert each.ours.tolist() == [90, 91, 92, 10, 10] and each.seed.tolist() == [0, 1, 2, 3, 4]
     assert each.dead.tolist() == [False] * 3 + [True] * 2
     lost = tables.compare(runs[3:], ["task", "neuron"]).iloc[0]
-    assert (lost.ours, lost.n, lost.dead) == (10.0, 2, 2)
+    assert (lost.ours, lost.n, lost.dead) == (10.0, 0, 2)
     others = [record(neuron="2-RS", seed=seed, accuracy=89.0, spike_rates=[0.6, 0.1]) for seed in range(5)]
     gap = tables.contrast(runs + others, ["task"], "neuron", ["2-FS"], ["2-RS"]).iloc[0]
     assert (gap.ours, gap.n, gap.dead) == (2.0, 3, 2)
     gap = tables.contrast(runs[3:] + others, ["task"], "neuron", ["2-FS"], ["2-RS"]).iloc[0]
-    assert (gap.ours, gap.n, gap.dead) == (-79.0, 2, 2)
+    assert (gap.ours, gap.n, gap.dead) == (-79.0, 0, 2)
 
 
 def test_a_page_has_the_numbers_and_a_line_for_each_data_and_budget():
@@ -271,7 +271,7 @@ def test_a_page_has_the_numbers_and_a_line_for_each_data_and_budget():
         "1.50 [0.26, 2.74] (n = 3)",
         "0.035",
     ]
-    assert tables.page(table[table.n == 0], ["task"]).caption == "Nothing of it was run."
+    assert tables.page(table[table.data == tables.NOT_RUN], ["task"]).caption == "Nothing of it was run."
 
 
 def records_of(cells, shuffle):
