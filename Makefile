@@ -2,12 +2,13 @@
 PROFILE ?= recorded
 PROFILES := $(basename $(notdir $(wildcard notebooks/profiles/*.yaml)))
 SETS ?=
+BUDGET ?=
 TRAIN ?=
 ARGS ?=
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help env all data plan report verify test lint lab clean publish bench 00 01 02 03 04 05 06 07
+.PHONY: help env all data plan fill report verify test lint lab clean publish bench 00 01 02 03 04 05 06 07
 
 # Any Python from 3.11 on starts things off; environment.py then finds or makes the one that has the packages.
 BOOT := $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -56,6 +57,10 @@ results/.data: | env
 
 plan: env  ## list the runs, which are recorded already, and the time that the others will take
 	@$(PY) -m snnlib.chapters plan $(RUN)
+
+fill: PROFILE = paper
+fill: env results/.data  ## train what PROFILE (paper) lacks for a while, the most valuable first: make fill BUDGET=25m
+	@$(PY) -m snnlib.chapters fill --profile $(PROFILE) $(if $(BUDGET),--budget $(BUDGET)) $(ARGS)
 
 bench: env  ## speed beside other libraries (pip install .[peers]) into results/bench, e.g. make bench ARGS="--only layer"
 	@$(PY) -m snnlib.bench $(ARGS)

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 import importlib.metadata
 import os
 import subprocess
@@ -65,6 +66,17 @@ def commit() -> str:
         return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return os.environ.get("SNN_COMMIT", "unknown")
+
+
+@functools.cache
+def sources() -> str:
+    """Short hash over the library's code, its tests aside: machines that train one grid must agree in it."""
+    root, digest = paths.ROOT / "snnlib", hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        if not name.startswith("tests/"):
+            digest.update(name.encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def versions() -> dict[str, str]:

@@ -1,23 +1,31 @@
-"""Run chapters (`python -m snnlib.chapters run 01 03 --profile quick -p seeds 3`), plan, publish, check."""
+"""Run chapters (`python -m snnlib.chapters run 01 -p seeds 3`), plan or fill them, publish, report, check."""
 
 import argparse
+import json
 import signal
 import sys
+from pathlib import Path
 
-from snnlib import paths
+from snnlib import files, paths
 from snnlib.chapters import parameters, publishing, readme, report
-from snnlib.chapters.run import plan, run
+from snnlib.chapters.run import needed, plan, run
 from snnlib.results import ledger
+from snnlib.runs import work
+from snnlib.runs.fill import fill
 
 
 def _arguments(arguments):
     parser = argparse.ArgumentParser(prog="python -m snnlib.chapters", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, text in (("run", "execute chapters"), ("plan", "list the runs of chapters")):
+    for name, text in (
+        ("run", "execute chapters"),
+        ("plan", "list the runs of chapters"),
+        ("fill", "train what chapters lack, within a budget, and draw nothing"),
+    ):
         command = commands.add_parser(name, help=text)
         command.add_argument("chapters", nargs="*", default=["all"], help="00 ... 07, or all (01 to 06)")
         command.add_argument("--profile", default="recorded")
-        command.add_argument("--workers", type=int, default=0, help="training processes; 0: one per core")
+        work.add_options(command)
         command.add_argument(
             "--train", action="store_true", help="train what is not recorded, whatever the profile says"
         )
@@ -30,6 +38,16 @@ def _arguments(arguments):
             metavar=("NAME", "VALUE"),
             help="set a parameter in the chapters that have it",
         )
+        if name == "fill":
+            command.add_argument("--budget", default="", help="how long, such as 25m or 2h; else to the end")
+        elif name == "plan":
+            command.add_argument("--gpu", default="", metavar="NAME", help="estimate for this GPU too")
+            command.add_argument(
+                "--to",
+                type=Path,
+                metavar="FILE",
+                help="the missing runs, for `python -m snnlib.runs fill FILE`",
+            )
     command = commands.add_parser("publish", help="put the outputs of executed chapters into notebooks/")
     command.add_argument("--profile", default="recorded")
     command = commands.add_parser("report", help="write results/PROFILE/report.html from what is there")
@@ -67,9 +85,17 @@ def main(arguments=None) -> int:
         if not paths.DATA.exists():
             print(f"The data root {paths.DATA} does not exist: packages and stand-ins are used.")
         if options.command == "plan":
-            plan(chapters, options.profile, overrides, options.workers)
+            missing = plan(chapters, options.profile, overrides, options.workers, options.gpu)
+            if options.to:
+                lines = (json.dumps(r.config) + "\n" for r in missing)
+                print(f"{len(missing)} runs in {files.write_text(options.to, ''.join(lines))}")
             return 0
-        return min(1, run(chapters, options.profile, overrides, options.workers))
+        with work.backend(options.backend, options.scheduler):
+            if options.command == "fill":
+                runs = needed(chapters, options.profile, overrides)
+                fill(runs, options.profile, options.budget, options.workers)
+                return 0
+            return min(1, run(chapters, options.profile, overrides, options.workers))
     except (ValueError, OSError) as error:
         print(f"{error}", file=sys.stderr)
         return 2

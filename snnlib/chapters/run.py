@@ -17,8 +17,9 @@ from snnlib.chapters import parameters, planned
 from snnlib.chapters.execute import ChapterFailed
 from snnlib.chapters.execute import execute as execute_notebook
 from snnlib.results import artefacts, ledger
-from snnlib.runs import execute
+from snnlib.runs import execute, store
 from snnlib.runs import plan as estimate
+from snnlib.runs.config import Run
 
 OPEN_FILES = 128
 """A kernel and its channels take a few dozen."""
@@ -41,12 +42,12 @@ def run(
         started = time.monotonic()
         print(f"[{position}/{len(plans)}] {chapter}: {ledger.CHAPTERS[chapter]}", flush=True)
         try:
-            needed = planned.evaluate(folder / f"{chapter}.ipynb", complete)
+            runs = planned.evaluate(folder / f"{chapter}.ipynb", complete)
             many = workers or complete.get("workers", 0)
-            records = execute.run(needed, profile, many, complete["train"]) if needed else []
+            records = execute.run(runs, profile, many, complete["train"]) if runs else []
             _remove_artefacts(chapter, profile)  # what an earlier run left must not pass for this one's
             output = paths.results(profile) / "notebooks" / f"{chapter}.ipynb"
-            if needed and not records:
+            if runs and not records:
                 _leave_out(chapter, profile, output)
                 continue
             execute_notebook(folder / f"{chapter}.ipynb", output, injected)
@@ -57,44 +58,75 @@ def run(
     return failures
 
 
-def plan(chapters, profile: str, overrides: dict[str, str], workers: int = 0) -> None:
-    """Print for each chapter its runs, which are recorded on which data, and an estimate for the rest; train
-    nothing.
-    """
-    workers = execute.processes(workers)
+def needed(chapters, profile: str, overrides: dict[str, str]) -> list[Run]:
+    """The distinct runs of chapters; those of one whose neurons are not generated yet are left out."""
     plans = _resolve(chapters, profile, overrides, parameters.NOTEBOOKS)
-    seen, at_hand = set(), {}
-    total, trains = 0.0, False
+    return [r for runs, _ in _by_chapter(plans) for r in runs]
+
+
+def _by_chapter(plans):
+    """(runs that no chapter before needs, parameters) of each chapter that has runs of its own."""
+    seen = set()
     for chapter, (_, complete) in plans.items():
         try:
-            needed = planned.evaluate(parameters.NOTEBOOKS / f"{chapter}.ipynb", complete)
+            runs = planned.evaluate(parameters.NOTEBOOKS / f"{chapter}.ipynb", complete)
         except FileNotFoundError as error:  # its neurons are another chapter's result
             print(f"{chapter}: not known yet. {error}\n")
             continue
-        needed = [run for run in needed if run not in seen]  # chapters share runs
-        seen.update(needed)
-        trains = trains or complete.get("train", False)
-        at_hand |= {run.task: run.data.split(":")[0] for run in needed}
-        if not needed:
+        runs = [run for run in runs if run not in seen]
+        seen.update(runs)
+        if runs:
+            yield runs, complete | {"chapter": chapter}
+        else:
             print(f"{chapter}: no runs of its own\n")
-            continue
-        table = estimate.plan(needed, profile, complete["train"])
+
+
+def plan(chapters, profile: str, overrides: dict[str, str], workers: int = 0, gpu: str = "") -> list[Run]:
+    """Print for each chapter its runs, which are recorded on which data, and an estimate for the rest, also
+    on a named ``gpu``; train nothing. Returns the runs without a record on the data at hand.
+    """
+    workers = execute.processes(workers)
+    missing, at_hand = [], {}
+    total, trains = 0.0, False
+    for runs, complete in _by_chapter(_resolve(chapters, profile, overrides, parameters.NOTEBOOKS)):
+        trains = trains or complete.get("train", False)
+        at_hand |= {run.task: run.data.split(":")[0] for run in runs}
+        table = estimate.plan(runs, profile, complete["train"])
+        missing += [run for run in runs if store.read(run, profile, other_data=False) is None]
         seconds = table["seconds"].sum() / workers  # a recorded run has 0 s left
         total += seconds
-        rest = f"about {_duration(seconds)} for the rest" if seconds else "nothing to train"
-        print(f"{chapter}: {len(table)} runs, {table['recorded'].sum()} recorded, {rest}")
+        rest = f"about {estimate.duration(seconds)} for the rest" if seconds else "nothing to train"
+        print(f"{complete['chapter']}: {len(table)} runs, {table['recorded'].sum()} recorded, {rest}")
         print(estimate.by_setting(table).to_string(index=False) + "\n")
-    if seen and not trains:
+    if at_hand and not trains:
         print(f"profile {profile} trains nothing: it draws what is recorded. With TRAIN=1:")
-    print(f"profile {profile}: about {_duration(total)} of training in all, on the CPU, {workers} at a time")
-    print(f"  The estimate rests on {estimate.speed(profile)[1]}. On a GPU: not measured.")
-    if torch.cuda.is_available():
-        print("  There is a GPU, and the runs will use it: expect another time than the CPU's.")
-    if seen and not trains:
+    in_all = estimate.duration(total)
+    print(f"profile {profile}: about {in_all} of training in all, on the CPU, {workers} at a time")
+    print(f"  The estimate rests on {estimate.speed(profile)[1]}.")
+    here = [torch.cuda.get_device_name()] if torch.cuda.is_available() else []
+    names = [gpu] if gpu else here or estimate.gpus(profile)
+    for said in [_on(name, missing, profile) for name in names] or ["On a GPU: not measured."]:
+        print(f"  {said}")
+    if here:
+        print("  There is a GPU, and the runs will use it.")
+    if at_hand and not trains:
         print(f"  Only `make all PROFILE={profile} TRAIN=1` trains what is missing, on the data at hand.")
     others = ", ".join(f"{task} ({kind})" for task, kind in sorted(at_hand.items()) if kind != "official")
     if others:
         print(f"  Not the official data here: {others}. `make data` and data/README.md help.")
+    return missing
+
+
+def _on(gpu, missing, profile):
+    """What is known of the time that runs take on a GPU."""
+    rate, basis = estimate.speed(profile, gpu)
+    known = [run for run in missing if rate(run)]
+    if not known:
+        return f"On {gpu}: not known, no run was measured there."
+    seconds = sum(estimate.left(known, profile, gpu))
+    rest = len(missing) - len(known)
+    said = f"On {gpu}: about {estimate.duration(seconds)}, one run or column at a time, by {basis}"
+    return said + (f"; without {rest} runs of a paper that was not measured there." if rest else ".")
 
 
 def _with_generation(plans, profile, folder):
@@ -140,11 +172,6 @@ def _leave_out(chapter, profile, output):
 
 def _sentence(error):
     """What to tell of an error: our own sentences as they are, a library's with its type."""
-    if type(error).__name__ == "TerminatedWorkerError":
-        return (
-            "A training process was killed, often for lack of memory; the same command goes on where it was, "
-            "with less memory under `--workers 1`."
-        )
     known = isinstance(error, ChapterFailed | ValueError | OSError)
     return str(error) if known else f"{type(error).__name__}: {(str(error).splitlines() or [''])[-1]}"
 
@@ -155,11 +182,3 @@ def _place(error):
         return ""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"\n  (raised in {paths.short(Path(last.filename))}, line {last.lineno})"
-
-
-def _duration(seconds):
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:,.0f} days"

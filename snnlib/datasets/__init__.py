@@ -2,4 +2,5 @@
 really are."""
 
 from . import images, nettalk, speech, events  # noqa: F401, I001  (each registers its entries; the order of names())
-from .registry import PAPER_TITLE, Passport, SourceError, Split, Task, entry, identify, load, names, view  # noqa: F401
+from .registry import PAPER_TITLE, Passport, SourceError, Split, Task  # noqa: F401
+from .registry import entry, identify, load, names, sizes, view  # noqa: F401

@@ -174,6 +174,14 @@ def identify(name: str, paper: str | None = None, **options) -> str:
     return f"{located.source}:{located.fingerprint[:12]}:{chosen.version}"
 
 
+def sizes(name: str, paper: str, **options) -> tuple[int, int]:
+    """Numbers of training and test samples of what ``load`` would read now."""
+    chosen, options = _checked(name, paper, options)
+    source, located = first(chosen, paper, options)
+    train, test = source.read(located, paper, options)
+    return len(train.y), len(test.y)
+
+
 def view(name: str, paper: str, **options) -> dict:
     """Shape of the task without its data: time_steps, input_shape, classes, encoding, ... as ``load`` would
     fill them."""

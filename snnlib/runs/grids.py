@@ -178,6 +178,13 @@ def ablation(
     return runs
 
 
+def papers() -> list[Run]:
+    """The runs behind the papers' main tables at their size: MDN's Tables 2 and 3, PLIF's Tables 2 to 5."""
+    every = (*PLIF_DATASETS, "mnist", "n_mnist")
+    plif = ablation() + ablation(every, VARIANTS[:1]) + ablation(every, VARIANTS[:1], validation=0.15)
+    return list(dict.fromkeys(generation(seeds=5) + transfer() + plif))
+
+
 def mixed(tasks: Iterable[str], seeds: int, **budget) -> list[Run]:
     """Networks of spatial and temporal neurons in turn: 2-FS, 2-SDS, 2-FS, ... in every layer (MDN, end of
     Sec. 4.8).

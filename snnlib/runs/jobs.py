@@ -6,6 +6,10 @@ until then a checkpoint lets a run that was cut off go on.
 
 import functools
 import hashlib
+import math
+import os
+import platform
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,10 +25,21 @@ from snnlib.runs.config import Run
 LOSSES = {"": training.squared_error, "cross-entropy": training.cross_entropy}
 """The papers' loss, and one beyond them."""
 
+MEMBERS = 32
+"""Most runs of one ensemble: those of a CIFAR-10 column take about 3 GB on a GPU."""
+
+
+class Refused(ValueError):
+    """This process or machine must not train what it was asked to: the numbers would be others."""
+
+
+class OutOfTime(Exception):
+    """The next epoch would end too late; the checkpoint goes on from the last one."""
+
 
 def columns(runs: Sequence[Run]) -> list[list[Run]]:
-    """The runs in groups that can be one ensemble: MDN's, equal in all but neuron, theta and seed. Runs with
-    the loss, the augmentation or the precision changed train alone.
+    """The runs in groups that can be one ensemble: up to MEMBERS of MDN's, equal in all but neuron, theta
+    and seed. Runs with the loss, the augmentation or the precision changed train alone.
     """
     groups: dict[object, list[Run]] = {}
     for r in runs:
@@ -33,7 +48,8 @@ def columns(runs: Sequence[Run]) -> list[list[Run]]:
         same = (r.neuron == "learned", r.neuron == "mixed")
         key = (replace(r, neuron="", theta=(), seed=0), *same) if together else r
         groups.setdefault(key, []).append(r)
-    return list(groups.values())
+    starts = ((group, at) for group in groups.values() for at in range(0, len(group), MEMBERS))
+    return [group[at : at + MEMBERS] for group, at in starts]
 
 
 def train_one(r: Run, store: Path) -> dict:
@@ -41,18 +57,22 @@ def train_one(r: Run, store: Path) -> dict:
     return train_together([r], store)[0]
 
 
-def train_together(runs: Sequence[Run], store: Path) -> list[dict]:
+def train_together(runs: Sequence[Run], store: Path, until: float = math.inf) -> list[dict]:
     """Train one run, or the runs of one of the ``columns`` as one batched network, from their checkpoint if
     there is one, and write their records to ``store``; returns the records.
+
+    Raises OutOfTime where an epoch as long as the last would end after ``until`` (of ``time.time``).
     """
     device, task, one = _prepare(runs[0].precision), task_of(runs[0]), runs[0]
     members = [build(r).to(device) for r in runs]
-    name = one.hash if len(runs) == 1 else hashlib.sha256("".join(r.hash for r in runs).encode()).hexdigest()
-    checkpoint = store / f"{name[:16]}.ckpt"
+    checkpoint = checkpoint_of(runs, store)
 
     def on_epoch(histories: list[list[dict]]) -> None:
         for r, history in zip(runs, histories, strict=True):
             files.write_json(store / f"{r.hash}.partial.json", [h["epoch"] for h in history])
+        took = len(runs) * histories[0][-1]["seconds"]
+        if len(histories[0]) <= one.epochs and time.time() + took > until:
+            raise OutOfTime
 
     shared = {
         "epochs": one.epochs,
@@ -89,6 +109,12 @@ def train_together(runs: Sequence[Run], store: Path) -> list[dict]:
     return finished
 
 
+def checkpoint_of(runs: Sequence[Run], store: Path) -> Path:
+    """Where the state of runs that are trained together is kept until they are finished."""
+    together = hashlib.sha256("".join(r.hash for r in runs).encode()).hexdigest()
+    return store / f"{runs[0].hash if len(runs) == 1 else together[:16]}.ckpt"
+
+
 def _prepare(precision: str) -> str:
     """One CPU thread and deterministic kernels, TF32 only where the run says so; returns the device."""
     torch.set_num_threads(1)
@@ -96,7 +122,26 @@ def _prepare(precision: str) -> str:
     for backend in (torch.backends.cudnn, torch.backends.cuda.matmul):
         backend.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if not torch.cuda.is_available():
+        return "cpu"
+    torch.cuda.set_device(_own_gpu())
+    return "cuda"
+
+
+@functools.cache
+def _own_gpu() -> int:
+    """The first GPU that no other process of the user's trains on, this one's as long as it lives; where all
+    are taken, the usual one.
+    """
+    for number in range(torch.cuda.device_count()):
+        name = f"gpu-{torch.cuda.get_device_properties(number).uuid}.lock"
+        handle = os.open(files.private_folder() / name, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            files.lock(handle, wait=False)
+            return number
+        except BlockingIOError:
+            os.close(handle)
+    return torch.cuda.current_device()
 
 
 def _finish(
@@ -157,9 +202,9 @@ def task_of(r: Run) -> datasets.Task:
     """The run's data, if they are still what the run was planned for."""
     found = datasets.identify(r.task, paper=r.paper, **dict(r.task_options))
     if found != r.data:
-        raise ValueError(
-            f"The data of {r.task} have changed since the run was planned ({r.data}, now "
-            f"{found}); start again."
+        raise Refused(
+            f"The data of {r.task} have changed since the run was planned, or are others on "
+            f"{platform.node()} ({r.data}, there {found}); start again, with the same data everywhere."
         )
     task = _load(r.task, r.paper, r.data, r.train_samples, r.test_samples, r.task_options)
     return replace(task, augmentation=r.augmentation) if r.augmentation else task

@@ -1,7 +1,8 @@
 """What there is to train: which runs are recorded, on which data, how long the others will take here."""
 
 import functools
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -18,11 +19,10 @@ def plan(runs: Sequence[Run], profile: str, train: bool = True) -> pd.DataFrame:
     is recorded and on which data (with ``train`` only on those at hand), and the estimated seconds left on
     one CPU core (``speed``).
     """
-    rows, (ratio, _) = [], speed(profile)
-    for r in dict.fromkeys(runs):
+    rows, runs = [], list(dict.fromkeys(runs))
+    for r, needed in zip(runs, left(runs, profile), strict=True):
         record = store.read(r, profile, other_data=not train)
         seen = store.epochs_seen(r, store.folder(profile))
-        left = seconds(r) * ratio.get(r.paper, 1.0) * (1 - seen / (r.epochs + 1))
         rows.append(
             {
                 "run": r.title,
@@ -33,7 +33,7 @@ def plan(runs: Sequence[Run], profile: str, train: bool = True) -> pd.DataFrame:
                 "recorded": record is not None,
                 "recorded_on": f"{record['dataset']} ({record['source']})" if record else "",
                 "epochs_done": r.epochs if record else max(seen - 1, 0),
-                "seconds": 0 if record else left,
+                "seconds": 0 if record else needed,
             }
         )
     columns = "run setting hash data epochs recorded recorded_on epochs_done seconds"
@@ -53,37 +53,69 @@ def by_setting(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def speed(profile: str) -> tuple[dict[str, float], str]:
-    """Measured over estimated seconds on one CPU core for each paper, and in words what that rests on: this
-    machine's own finished runs of the profile, else the reference runs, else nothing.
+def left(runs: Sequence[Run], profile: str, device: str = "CPU") -> list[float]:
+    """Estimated seconds that each of the runs still takes, on one CPU core or on a GPU of that name; as on a
+    CPU where none of its paper was measured there.
     """
-    own = (_loaded(path) for path in store.finished(store.folder(profile))[:200])
-    for records, basis in (
-        (own, "this profile's finished runs"),
-        (store.records().values(), "the reference runs, from the machine that made them"),
-    ):
-        ratio = _ratios([record for record in records if record and record["device"].startswith("CPU")])
-        if ratio:
-            return ratio, basis
-    return {}, "a rule of thumb, nothing is measured yet"
+    rate = speed(profile, device)[0]
+    return [
+        seconds(r) * (rate(r) or 1.0) * (1 - store.epochs_seen(r, store.folder(profile)) / (r.epochs + 1))
+        for r in runs
+    ]
 
 
-def _ratios(records: list[dict]) -> dict[str, float]:
-    """Paper -> measured over estimated seconds, from at least 20 s of training by the present code."""
-    totals = {"mdn": [0.0, 0.0], "plif": [0.0, 0.0]}
+def speed(profile: str, device: str = "CPU") -> tuple[Callable[[Run], float | None], str]:
+    """Measured over estimated seconds of a run on a device, None where no run of its paper was measured
+    there, and in words what that rests on: the reference runs say how tasks differ, this profile's finished
+    runs how this machine differs from theirs.
+    """
+
+    def of(records: Iterable[dict], before: dict) -> dict:
+        return _ratios([record for record in records if record["device"].startswith(device)], before)
+
+    reference = of(store.records().values(), {})
+    own = of(_own(profile), reference)
+    words = ("this profile's finished runs",) * bool(own)
+    words += ("the reference runs, from the machine that made them",) * bool(reference)
+
+    def rate(r: Run) -> float | None:
+        known = r.paper in reference or r.paper in own
+        return _rate(reference, r) * _rate(own, r) if known else None
+
+    return rate, " and ".join(words) or "a rule of thumb, nothing is measured yet"
+
+
+def _rate(ratios: dict, r: Run) -> float:
+    return ratios.get((r.paper, r.task), ratios.get(r.paper, 1.0))
+
+
+def gpus(profile: str) -> list[str]:
+    """Names of the GPUs on which recorded runs were trained."""
+    names = {record["device"] for record in (*_own(profile), *store.records().values())}
+    return sorted(name for name in names if not name.startswith("CPU"))
+
+
+def _own(profile: str) -> list[dict]:
+    return list(filter(None, map(_loaded, store.finished(store.folder(profile))[:200])))
+
+
+def _ratios(records: list[dict], before: dict) -> dict:
+    """Paper, and (paper, task) -> measured seconds over those estimated with the ratios of ``before``, from
+    at least 20 s of training by the present code.
+    """
+    totals = defaultdict(lambda: [0.0, 0.0])
     for record in records:
-        config = record["config"]
-        options = dict(config["task_options"])
-        if config["code"] == code_of(config["paper"], config["task"], **options):
-            totals[config["paper"]][0] += record["seconds"]
-            totals[config["paper"]][1] += estimate(record)
-    return {paper: measured / estimated for paper, (measured, estimated) in totals.items() if measured > 20}
+        r = from_config(record["config"])
+        if r.code == code_of(r.paper, r.task, **dict(r.task_options)):
+            for key in (r.paper, (r.paper, r.task)):
+                totals[key][0] += record["seconds"]
+                totals[key][1] += estimate(record) * _rate(before, r)
+    return {key: measured / estimated for key, (measured, estimated) in totals.items() if measured > 20}
 
 
 def estimate(record: dict) -> float:
     """Seconds that the rule of thumb gives the run of a record, for the samples that it really had."""
-    samples = {name: record[name] for name in ("train_samples", "test_samples")}
-    return seconds(from_config(record["config"] | samples))
+    return seconds(from_config(record["config"]), (record["train_samples"], record["test_samples"]))
 
 
 def _loaded(path: Path) -> dict | None:
@@ -93,7 +125,7 @@ def _loaded(path: Path) -> dict | None:
         return None
 
 
-# (train, test) samples of the whole sets.
+# (train, test) samples of the papers' sets.
 SAMPLES = {
     "mnist": (60000, 10000),
     "fashion_mnist": (60000, 10000),
@@ -107,13 +139,22 @@ SAMPLES = {
 }
 
 
-def seconds(run) -> float:
-    """Seconds that a run takes on one present-day CPU core."""
+def seconds(run: Run, samples: tuple[int, int] = ()) -> float:
+    """Seconds that a run takes on one present-day CPU core, with the ``samples`` that its data have."""
     multiply_adds, neuron_steps = _work(run.paper, run.task, run.network, run.task_options)
-    train, test = run.train_samples or SAMPLES[run.task][0], run.test_samples or SAMPLES[run.task][1]
+    there = samples or _sizes(run.data, run.paper, run.task, run.task_options)
+    asked = (run.train_samples, run.test_samples)
+    train, test = (min(n, all_) if n else all_ for n, all_ in zip(asked, there, strict=True))
     passes = 3 * train + test  # backward costs about twice forward
     arithmetic = passes * (5e-11 * multiply_adds + 1e-8 * neuron_steps)
     return run.epochs * (arithmetic + 5e-4 * run.time_steps * train / run.batch_size) + 1
+
+
+@functools.cache
+def _sizes(data: str, paper: str, task: str, options: tuple) -> tuple[int, int]:
+    """(train, test) samples of the data at hand: the paper's set, or a smaller or other one."""
+    whole = data.split(":")[0] in ("official", "package")
+    return SAMPLES[task] if whole and task in SAMPLES else datasets.sizes(task, paper, **dict(options))
 
 
 @functools.cache
@@ -150,3 +191,12 @@ def work_per_sample(network: nn.Sequential, x_seq: Tensor) -> tuple[float, float
         hook.remove()
     counts[1] = sum(layer.numel() for layer in spikes) / batch
     return counts[0], counts[1]
+
+
+def duration(seconds: float) -> str:
+    """For example "40 s", "75 min", "30 h" or "1,024 days"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:,.0f} days"

@@ -33,9 +33,15 @@ def read(r: Run, profile: str, other_data: bool = True) -> dict | None:
     With ``other_data`` a reference run on other data counts too, if it is the same in everything else: what
     it says of its data is its own.
     """
-    path = folder(profile) / f"{r.hash}.json"
+    own = whole(r, folder(profile))
+    return own or records().get(r.hash) or (best(r.config) if other_data else None)
+
+
+def whole(r: Run, folder: Path) -> dict | None:
+    """The record of a run in ``folder``, or None; ValueError for a damaged one."""
+    path = folder / f"{r.hash}.json"
     if not path.exists():
-        return records().get(r.hash) or (best(r.config) if other_data else None)
+        return None
     try:
         record = accepted(path.read_bytes(), path.name)
         if record["hash"] != r.hash:
@@ -79,6 +85,15 @@ def _state(content: bytes) -> dict:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever broken bytes lead to
         raise ValueError(f"{type(error).__name__} {error}".splitlines()[0]) from None
+
+
+def receive(content: dict[str, bytes], folder: Path) -> None:
+    """Write the files that a worker handed back, as ``jobs`` would have; ValueError for damaged ones."""
+    for name, text in content.items():
+        if name.endswith(".json"):
+            accepted(text, name)
+        if not (folder / name).exists():
+            files.write_atomically(folder / name, lambda temporary, text=text: temporary.write_bytes(text))
 
 
 def finished(folder: Path) -> list[Path]:

@@ -27,11 +27,11 @@ def chosen(seconds: float = SECONDS, workers: int = 0) -> list[Run]:
     """Up to MOST recorded runs that this machine can repeat in about ``seconds``: those whose own data are at
     hand and that learned something, of every task its cheapest before any second one, the cheap first.
     """
-    speed, costs = plan.speed("recorded")[0], {}
+    rate, costs = plan.speed("recorded")[0], {}
     for record in store.records().values():
         r, curve = from_config(record["config"]), record["curve"]
         if curve[-1]["test_accuracy"] != curve[0]["test_accuracy"] and _repeatable(r):
-            costs.setdefault(r.task, []).append((plan.estimate(record) * speed.get(r.paper, 1.0), r.hash, r))
+            costs.setdefault(r.task, []).append((plan.estimate(record) * (rate(r) or 1.0), r.hash, r))
     ranked = [(rank, *entry) for of_task in costs.values() for rank, entry in enumerate(sorted(of_task))]
     left, runs = seconds * execute.processes(workers), []
     for _, cost, _, r in sorted(ranked, key=lambda entry: entry[:3]):

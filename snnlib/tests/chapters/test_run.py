@@ -4,6 +4,7 @@ import pytest
 
 from snnlib.chapters import __main__ as command
 from snnlib.chapters import planned, report, run
+from snnlib.runs import __main__ as runs_command
 from snnlib.runs import store
 from snnlib.tests.runs.samples import made, other
 
@@ -42,3 +43,27 @@ def test_a_plan_says_what_is_recorded_on_which_data(folder, results_in, monkeypa
     assert command.main(["plan", "05", "--profile", "recorded", "--train"]) == 0
     said = capsys.readouterr().out
     assert f"{len(pooling_runs)} runs, 0 recorded" in said  # they would be trained on the data at hand
+
+
+def test_the_missing_runs_are_listed_for_another_machine(folder, results_in, tmp_path, capsys):
+    path = tmp_path / "runs.jsonl"
+    asked = ["plan", "05", "--profile", "smoke", "--gpu", "NVIDIA T1000", "--to", str(path)]
+    assert command.main(asked) == 0
+    needed = run.needed(["05_pooling"], "smoke", {})
+    assert runs_command.listed(path) == needed and needed
+    said = capsys.readouterr().out
+    assert "On NVIDIA T1000: not known, no run was measured there." in said
+    assert f"{len(needed)} runs in {path}" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["fill", "05", "--budget", "soon"], "A budget of 'soon' is none: give a number and s, m, h or d"),
+        (["fill", "05", "--backend", "slurm"], "--backend slurm is unknown"),
+        (["run", "05", "--scheduler", "tcp://h:1"], "--scheduler tcp://h:1 needs --backend dask or ray"),
+    ],
+)
+def test_a_command_to_train_elsewhere_is_checked_before_it_starts(results_in, capsys, words, said):
+    assert command.main([*words, "--profile", "smoke"]) == 2
+    assert said in capsys.readouterr().err and not results_in.exists()

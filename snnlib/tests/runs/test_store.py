@@ -116,7 +116,7 @@ def test_a_run_that_differs_in_more_than_its_data_is_another_run(folder, results
 def test_without_train_the_recorded_runs_come_back_and_the_others_are_counted(
     folder, results_in, monkeypatch, capsys
 ):
-    monkeypatch.setattr(jobs, "train_one", lambda *_: pytest.fail("trained without TRAIN=1"))
+    monkeypatch.setattr(jobs, "train_together", lambda *_: pytest.fail("trained without TRAIN=1"))
     store.add([(made(other(BASE, "official:bb:1")), folder / "none")])
     runs = [BASE, dataclasses.replace(BASE, seed=1), dataclasses.replace(BASE, seed=2)]
     (record,) = execute.run(runs, "paper", train=False)
