@@ -47,8 +47,9 @@ def share(kernel: Callable, arguments: Sequence, count: int, size: int) -> None:
 
 def _array(tensor: torch.Tensor):
     """As a NumPy array; bfloat16, which NumPy lacks, as its bits (``compiling.read`` and ``write``)."""
-    tensor = tensor.detach()
-    return tensor.view(torch.uint16 if tensor.dtype == torch.bfloat16 else tensor.dtype).numpy()
+    if tensor.dtype == torch.bfloat16:
+        tensor = tensor.detach().resolve_neg().view(torch.uint16)
+    return tensor.numpy(force=True)
 
 
 @functools.lru_cache(maxsize=4)
