@@ -3,6 +3,7 @@ PROFILE ?= recorded
 PROFILES := $(basename $(notdir $(wildcard notebooks/profiles/*.yaml)))
 SETS ?=
 BUDGET ?=
+export BUDGET
 TRAIN ?=
 ARGS ?=
 
@@ -60,7 +61,7 @@ plan: env  ## list the runs, which are recorded already, and the time that the o
 
 fill: PROFILE = paper
 fill: env results/.data  ## train what PROFILE (paper) lacks for a while, the most valuable first: make fill BUDGET=25m
-	@$(PY) -m snnlib.chapters fill --profile $(PROFILE) $(if $(BUDGET),--budget $(BUDGET)) $(ARGS)
+	@$(PY) -m snnlib.chapters fill --profile $(PROFILE) $(if $(BUDGET),--budget "$$BUDGET") $(ARGS)
 
 bench: env  ## speed beside other libraries (pip install .[peers]) into results/bench, e.g. make bench ARGS="--only layer"
 	@$(PY) -m snnlib.bench $(ARGS)

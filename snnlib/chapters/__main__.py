@@ -73,6 +73,8 @@ def main(arguments=None) -> int:
                     readme.write(options.profile)
                 return status
             return publishing.check(options.artefacts)
+        if not paths.DATA.is_dir():
+            raise ValueError(f"SNN_DATA names {paths.DATA}, which is no folder; make it, or correct it.")
         every = [chapter for chapter in ledger.CHAPTERS if chapter not in ledger.BY_ITSELF]
         names = every if "all" in options.chapters else options.chapters
         chapters = sorted({ledger.find(name) for name in names})

@@ -157,6 +157,12 @@ def test_wrong_input_ends_with_status_2_and_one_line(capsys):
     assert capsys.readouterr().err.startswith("There is no chapter '08': use one of 00_both_papers")
 
 
+def test_a_mistyped_data_folder_is_named_before_anything_is_planned(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(paths, "DATA", tmp_path / "nowhere")
+    assert chapters.main(["plan", "05", "--profile", "smoke"]) == 2
+    assert capsys.readouterr().err.startswith(f"SNN_DATA names {tmp_path / 'nowhere'}, which is no folder; ")
+
+
 def executed_copy(chapter):
     """What papermill makes of `chapter`: an injected cell, shifted counts, timings, paths."""
     copy = nbformat.from_dict(chapter)
