@@ -23,7 +23,6 @@ SCOPES = {
     "arithmetic": ("s", True),
 }
 """Marker, and whether it is filled."""
-PAPERS = {"mdn": "Meta-dynamic neurons", "plif": "Learnable membrane time constant"}
 AGREES = "#D3EBE1"
 GREY = "#5E5E5E"
 ROW, WIDTH, SIZE = 0.235, 8.6, 8.8  # inches, inches, points

@@ -4,7 +4,6 @@ import contextlib
 import math
 import re
 import tarfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from snnlib import files, paths
-from snnlib.runs import execute, plan, store, work
+from snnlib.runs import execute, plan, progress, store, work
 from snnlib.runs.config import Run
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -63,7 +62,7 @@ def worth(runs: Sequence[Run], missing: Sequence[Run], profile: str) -> Callable
 @contextlib.contextmanager
 def _told_by_the_minute(runs: Sequence[Run], profile: str, until: float) -> Iterator[None]:
     """A printed line every minute in this block, and one at its end."""
-    folder, over, began = store.folder(profile), threading.Event(), time.time()
+    folder, began = store.folder(profile), time.time()
 
     def tell() -> None:
         done = sum((folder / f"{r.hash}.json").exists() for r in runs)
@@ -72,18 +71,8 @@ def _told_by_the_minute(runs: Sequence[Run], profile: str, until: float) -> Iter
         gone = (time.time() - began) / 60
         print(f"  {gone:.0f} min: {done} of {len(runs)} runs done, {begun} begun{left}", flush=True)
 
-    def watch() -> None:
-        while not over.wait(60):
-            tell()
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
+    with progress.every(60, tell):
         yield
-    finally:
-        over.set()
-        thread.join()
-        tell()
 
 
 def archive(runs: Sequence[Run], profile: str) -> Path:

@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,15 +23,26 @@ def follow(runs: Sequence[Run], folder: Path, costs: Sequence[float]) -> Iterato
         desc=f"{len(runs)} runs",
         bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed} gone, {remaining} left{postfix}",
     )
-    stop = threading.Event()
 
     def look() -> None:
         shares = [_share(folder, run) for run in runs]
         bar.n = sum(share * cost for share, cost in zip(shares, costs, strict=True))
         bar.set_postfix_str(f"{sum(share == 1 for share in shares)} of {len(runs)} done")
 
+    try:
+        with every(2 if sys.stderr.isatty() else 30, look):  # a log file wants fewer lines
+            yield
+    finally:
+        bar.close()
+
+
+@contextmanager
+def every(seconds: float, look: Callable[[], None]) -> Iterator[None]:
+    """Calls ``look`` every so many seconds while the block runs, and once at its end."""
+    over = threading.Event()
+
     def watch() -> None:
-        while not stop.wait(2 if sys.stderr.isatty() else 30):  # a log file wants fewer lines
+        while not over.wait(seconds):
             look()
 
     thread = threading.Thread(target=watch, daemon=True)
@@ -39,10 +50,9 @@ def follow(runs: Sequence[Run], folder: Path, costs: Sequence[float]) -> Iterato
     try:
         yield
     finally:
-        stop.set()
+        over.set()
         thread.join()
         look()
-        bar.close()
 
 
 def _share(folder: Path, run: Run) -> float:
