@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from snnlib.claims.selection import choose_tasks, mean_of, seeds_of
+from snnlib.claims.selection import ENOUGH_SEEDS, across_widths, choose_tasks, mean_of, seeds_of
 from snnlib.claims.verdicts import Effect, over_seeds, unpaired
 from snnlib.papers import meta_neurons, published
 from snnlib.results.tables import never_learned
@@ -89,6 +89,23 @@ def narrowing(records: list[dict], arguments: dict[str, list[str]]) -> Effect | 
     """(a - b) on the first task minus (a - b) on the second; seeds of different data are not paired."""
     gaps = [gap(records, arguments | {"task": [task]}) for task in arguments["task"]]
     return None if None in gaps else unpaired(*gaps)
+
+
+def widening(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
+    """What ``effect`` names (gap or growth) in the narrowest network minus the same in the widest, of the
+    widths that have ENOUGH_SEEDS seeds and differ in nothing else.
+    """
+    task, measured = arguments["task"][0], MEASURED[arguments["effect"][0]]
+    rungs = across_widths(records, task, [*arguments["a"], *arguments.get("b", ())])
+    rungs = {wide: seeds for wide, seeds in rungs.items() if len(seeds) >= ENOUGH_SEEDS}
+    if len(rungs) < 2:
+        return None
+    ends = [[run for runs in rungs[wide].values() for run in runs] for wide in (min(rungs), max(rungs))]
+    effects = [measured(runs, arguments) for runs in ends]
+    if None in effects:
+        return None
+    note = f"{effects[0].ours:.2f} with width {min(rungs)}, {effects[1].ours:.2f} with {max(rungs)}"
+    return replace(unpaired(*effects), note=note)
 
 
 def capability(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
@@ -187,6 +204,7 @@ def _late_change(record: dict) -> float:
     return float(curve[-quarter:].mean() - curve[-2 * quarter : -quarter].mean())
 
 
+MEASURED = {"gap": gap, "growth": growth}
 VALUES = {
     "last": lambda record: record["accuracy_last"],
     "best": lambda record: record["accuracy_best"],

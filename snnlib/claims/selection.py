@@ -48,8 +48,20 @@ def seeds_of(records: Iterable[dict], task: str, settings: Iterable[str]) -> dic
     """Seed -> one record per setting, for the seeds that have all of them under one budget.
 
     Budgets are never mixed: of those with at least ENOUGH_SEEDS seeds, or else with the most, the one with
-    the most training counts, of equals the larger network. {} where no seed has all.
+    the most training counts, of equals the larger network, then float32. {} where no seed has all.
     """
+    whole = by_budget(records, task, settings)
+    if not whole:
+        return {}
+    enough = min(ENOUGH_SEEDS, max(map(len, whole.values())))
+    fit = [size for size, seeds in whole.items() if len(seeds) >= enough]
+    return whole[max(fit, key=lambda b: (_training(b), width(b[4]), len(whole[b]), not b[-1], b))]
+
+
+def by_budget(
+    records: Iterable[dict], task: str, settings: Iterable[str]
+) -> dict[tuple, dict[int, list[dict]]]:
+    """Budget -> seed -> one record per setting, for the seeds that have all of them."""
     settings, budgets = list(settings), {}
     for record in records:
         for place, setting in enumerate(settings):
@@ -57,18 +69,35 @@ def seeds_of(records: Iterable[dict], task: str, settings: Iterable[str]) -> dic
                 runs = budgets.setdefault(budget(record), {}).setdefault(record["seed"], {})
                 runs.setdefault(place, record)
     whole = {
-        size: {seed: runs for seed, runs in seeds.items() if len(runs) == len(settings)}
+        size: {
+            seed: [runs[place] for place in range(len(settings))]
+            for seed, runs in sorted(seeds.items())
+            if len(runs) == len(settings)
+        }
         for size, seeds in budgets.items()
     }
-    whole = {size: seeds for size, seeds in whole.items() if seeds}
-    if not whole:
-        return {}
-    enough = min(ENOUGH_SEEDS, max(map(len, whole.values())))
-    fit = [size for size, seeds in whole.items() if len(seeds) >= enough]
-    best = max(fit, key=lambda b: (b[0] * b[1], _width(b[4]), len(whole[b]), b))
-    return {
-        seed: [runs[place] for place in range(len(settings))] for seed, runs in sorted(whole[best].items())
+    return {size: seeds for size, seeds in whole.items() if seeds}
+
+
+def across_widths(
+    records: Iterable[dict], task: str, settings: Iterable[str]
+) -> dict[int, dict[int, list[dict]]]:
+    """Width of the network -> seed -> one record per setting, of runs that differ in nothing but the width:
+    of several such ladders the one with the most rungs of ENOUGH_SEEDS seeds, then the most training.
+    """
+    ladders = {}
+    for size, seeds in by_budget(records, task, settings).items():
+        ladders.setdefault((*size[:4], *size[5:]), {})[width(size[4])] = seeds
+    decided = {
+        same: sum(len(seeds) >= ENOUGH_SEEDS for seeds in rungs.values()) for same, rungs in ladders.items()
     }
+    best = max(ladders, key=lambda same: (decided[same], len(ladders[same]), _training(same)), default=None)
+    return dict(sorted(ladders.get(best, {}).items()))
+
+
+def _training(size: tuple) -> int:
+    samples, epochs = size[:2]
+    return samples * epochs
 
 
 def _trained_as_published(record) -> bool:
@@ -91,13 +120,15 @@ def _table_1() -> dict[str, tuple[float, int]]:
     return dict(zip(table.task, zip(table.eta_w, table.epochs, strict=True), strict=True))
 
 
-def _width(network: str) -> int:
+def width(network: str) -> int:
     """Neurons of the largest layer in the notation of a network (0: none is given)."""
     return max(map(int, re.findall(r"\d+", network)), default=0)
 
 
 def budget(record: dict) -> tuple:
-    """What makes runs comparable: samples, epochs, batch size, the network but for its pooling, data."""
+    """What makes runs comparable: samples, epochs, batch size, the network but for its pooling, data,
+    precision.
+    """
     config = record["config"]
     network = record["network"].replace("APk2s2", "MPk2s2")  # pooling is a setting
     return (
@@ -107,6 +138,7 @@ def budget(record: dict) -> tuple:
         config["batch_size"],
         network,
         record["dataset"],
+        config.get("precision", ""),
     )
 
 

@@ -221,7 +221,8 @@ def budget(records: Iterable[dict]) -> str:
     labels = []
     for record in records:
         epochs = record["config"]["epochs"]
-        labels.append(f"{epochs} epoch{'s' * (epochs != 1)}, {network_size(record['network'])}")
+        words = [f"{epochs} epoch{'s' * (epochs != 1)}", network_size(record["network"])]
+        labels.append(", ".join(filter(None, (*words, record["config"].get("precision")))))
     return "; ".join(dict.fromkeys(labels))
 
 

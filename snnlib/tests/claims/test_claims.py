@@ -325,6 +325,44 @@ def test_seeds_are_paired_and_budgets_are_not_mixed():
     assert selection.seeds_of(runs({"2-FS": a, "2-RS": b[:2]}), "mnist", ["2-FS", "2-RS"]).keys() == {0, 1}
 
 
+def test_precisions_are_never_mixed_and_float32_counts_first():
+    coarse = runs({"2-FS": [1.0, 2.0, 3.0]})
+    for run in coarse:
+        run["config"]["precision"] = "bfloat16"
+    exact = runs({"2-FS": [5.0, 6.0, 7.0], "2-RS": [5.0, 6.0, 7.0]})
+    assert len(selection.by_budget(coarse + exact, "mnist", ["2-FS"])) == 2
+    chosen = selection.seeds_of(coarse + exact, "mnist", ["2-FS"])
+    assert [run["accuracy_last"] for (run,) in chosen.values()] == [5.0, 6.0, 7.0]
+    assert judge(coarse + exact[3:], "fs_above_rs").reason.item() == "not recorded"
+
+
+def rung(width, first, second, **more):
+    """Three seeds of LIF from 2 and from 16 in a network of that width."""
+    made = []
+    for tau, accuracies in ((2.0, first), (16.0, second)):
+        for run in runs({"LIF": accuracies}, "fashion_mnist", network=f"c{width}k3s1-FC{width}", **more):
+            run["config"] |= {"tau": tau, "learning_rate": 1e-3}
+            made.append(run)
+    return made
+
+
+def test_an_effect_is_followed_over_widths_that_differ_in_nothing_else():
+    arguments = {"task": ["fashion_mnist"], "effect": ["gap"], "value": ["last"]}
+    arguments |= {"a": ["LIF/2/max"], "b": ["LIF/16/max"]}
+    narrow, middle = rung(8, [80.0, 81.0, 82.0], [72.0, 73.2, 73.9]), rung(16, [85.0] * 3, [81.0, 81.1, 80.9])
+    wide = rung(32, [90.0] * 3, [89.0, 89.1, 88.9])
+    effect = measures.widening(narrow + middle + wide, arguments)
+    assert effect.ours == pytest.approx(np.mean([8.0, 7.8, 8.1]) - 1.0) and effect.n == 3
+    assert "width 8" in effect.note and "with 32" in effect.note
+    # a rung of two seeds does not count, nor one with more training
+    short = measures.widening(narrow + middle + wide[:2] + wide[3:5], arguments)
+    assert short.ours == pytest.approx(np.mean([8.0, 7.8, 8.1]) - 4.0)
+    longer = rung(32, [90.0] * 3, [89.0, 89.1, 88.9], epochs=60)
+    assert measures.widening(narrow + longer, arguments) is None
+    assert measures.widening(narrow + middle + longer, arguments).ours == pytest.approx(short.ours)
+    assert measures.widening(narrow, arguments) is None
+
+
 def test_other_theta_and_options_are_other_neurons():
     strange = runs({"2-FS": [98.0]})[0]
     assert selection.matches(strange, "mnist", "2-FS")
