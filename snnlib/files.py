@@ -140,9 +140,15 @@ def lock(handle: int, wait: bool) -> bool:
         return False
 
 
+def _print(sentence: str) -> None:
+    print(sentence, flush=True)
+
+
 @contextmanager
-def alone(folder: Path, waiting: str) -> Iterator[None]:
-    """One process at a time in this block; a second one prints ``waiting`` and waits."""
+def alone(folder: Path, waiting: str, say: Callable[[str], object] = _print) -> Iterator[None]:
+    """One process at a time in this block; a second one says ``waiting`` and waits. The lock falls with its
+    process, so that what a killed one left behind is nobody's when the next goes on.
+    """
     with told(folder):
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)
@@ -150,7 +156,7 @@ def alone(folder: Path, waiting: str) -> Iterator[None]:
         try:
             lock(handle, wait=False)
         except BlockingIOError:
-            print(waiting, flush=True)
+            say(waiting)
             lock(handle, wait=True)
         yield
     finally:

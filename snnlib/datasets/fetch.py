@@ -5,7 +5,6 @@ nothing partial stays. One probe of all servers decides within PROBE_SECONDS whe
 nothing is loaded otherwise.
 """
 
-import contextlib
 import gzip
 import os
 import re
@@ -13,11 +12,11 @@ import shutil
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import paths
+from .. import files, paths
 from . import cache, nettalk
 from .download import PROBE_SECONDS, download, probe, source
 from .event_files import SETS, leave_receipt
@@ -194,30 +193,11 @@ def fetch(names: Iterable[str] = (), say: Callable[[str], object] = print) -> di
         )
     named = bool(wanted)
     wanted = list(dict.fromkeys(wanted)) or [name for name, d in DOWNLOADS.items() if d.megabytes <= BIG]
-    with _alone(say):
+    waiting = f"Another fetch works in {paths.DATA}; waiting until it is done."
+    with files.alone(paths.DATA, waiting, say):
+        for left_over in paths.DATA.glob(".fetch-*"):  # of a fetch that was killed
+            shutil.rmtree(left_over, ignore_errors=True)
         return _fetch(wanted, named, say)
-
-
-@contextlib.contextmanager
-def _alone(say) -> Iterator[None]:
-    """Waits until no other fetch works in this data root. The lock falls with its process, so that what
-    another fetch left behind is nobody's when this one goes on."""
-    with contextlib.ExitStack() as stack:
-        try:
-            import fcntl
-
-            folder = os.open(paths.DATA, os.O_RDONLY)
-            stack.callback(os.close, folder)
-            try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say(f"Another fetch works in {paths.DATA}; waiting until it is done.")
-                fcntl.flock(folder, fcntl.LOCK_EX)
-            for left_over in paths.DATA.glob(".fetch-*"):  # of a fetch that was killed
-                shutil.rmtree(left_over, ignore_errors=True)
-        except (ImportError, OSError):  # a system or a disk without locks
-            pass
-        yield
 
 
 def _state(name: str, named: bool) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from snnlib import files, paths
 from snnlib.runs import check, claims, grids, jobs, store, work
 from snnlib.runs.config import Run, code_of, from_config
-from snnlib.runs.fill import fill
+from snnlib.runs.fill import fill, seconds_of
 from snnlib.runs.pictures import keep_samples
 from snnlib.runs.verify import verify
 
@@ -67,6 +67,8 @@ def listed(path: Path | None) -> list[Run]:
         return grids.papers()
     try:
         return [from_config(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    except OSError as error:
+        raise ValueError(f"The list of runs {path} cannot be read ({error.strerror}).") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path} is no list of runs ({error}); write it again.") from None
 
@@ -117,6 +119,7 @@ def main(arguments=None) -> int:
             claims.train_shard(listed(options.file), options.profile, options.shard)
             return 0
         if options.command == "fill":
+            seconds_of(options.budget)  # refuses nonsense before the runs are planned
             with work.backend(options.backend, options.scheduler):
                 fill(listed(options.file), options.profile, options.budget, options.workers)
             return 0
