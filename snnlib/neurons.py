@@ -114,7 +114,9 @@ class SecondOrder(Neuron):
     U = initial_u, S = 0. The current I is what comes after the sigmoid.
 
     theta: theta_a, theta_b, theta_c, theta_d, all four or none; ``neurons``: how many neurons get a set of
-    their own (None: one set for the layer); ``learnable``: whether they receive gradients.
+    their own (None: one set for the layer); ``learnable``: whether they receive gradients. ``quadratic`` and
+    ``dt``, 1 in the paper, make the charge V <- V + dt (quadratic V^2 - V - U + I) and
+    U <- U + dt theta_a (theta_b V - U): without V^2, or in steps of another length (at most 1).
     """
 
     traced = ("V", "U")
@@ -127,8 +129,12 @@ class SecondOrder(Neuron):
         threshold: float = 0.5,
         half_width: float = 0.5,
         initial_u: float = 0.08,
+        quadratic: float = 1.0,
+        dt: float = 1.0,
     ):
         super().__init__()
+        if not 0 < reference.number("dt", dt) <= 1:
+            raise ValueError(f"SecondOrder needs a step dt above 0 and at most 1, got {dt}.")
         if len(theta) not in (0, 4):
             raise ValueError(
                 f"SecondOrder takes theta_a, theta_b, theta_c and theta_d, got {len(theta)} of the four; the "
@@ -139,14 +145,18 @@ class SecondOrder(Neuron):
             start = torch.full(shape, reference.number(f"theta_{name}", value))
             self.register_parameter(f"theta_{name}", nn.Parameter(start, requires_grad=learnable))
         self.threshold, self.half_width, self.initial_u = threshold, half_width, initial_u
+        self.quadratic, self.dt = reference.number("quadratic", quadratic), dt
 
     @property
     def thetas(self) -> tuple[Tensor, ...]:
         return self.theta_a, self.theta_b, self.theta_c, self.theta_d
 
     def forward(self, current_seq: Tensor, trace: bool = False):
-        constants = reference.constants(self.threshold, self.half_width)
-        return self._run("second_order", current_seq, self.thetas, (0.0, self.initial_u), constants, trace)
+        usual = self.quadratic == self.dt == 1.0  # else Izhikevich's step, with other coefficients
+        numbers = {} if usual else {"dt": self.dt, "polynomial": (self.quadratic, -1.0, 0.0)}
+        constants = reference.constants(self.threshold, self.half_width, **numbers)
+        kind = "second_order" if usual else "izhikevich"
+        return self._run(kind, current_seq, self.thetas, (0.0, self.initial_u), constants, trace)
 
     def extra_repr(self) -> str:
         if any(theta.dim() for theta in self.thetas):

@@ -218,7 +218,7 @@ def evaluate(
         with recorded_spikes(network) as spikes, computing(device, precision):
             output = network(x_seq).mean(0)
         scores.append(score(output, y[batch].to(device)))
-        rates.append(torch.stack([layer.float().mean() for layer in spikes]) * len(batch))
+        rates.append(torch.tensor([layer.float().mean() for layer in spikes]) * len(batch))
     network.train(training)
     accuracy = round(100 * torch.cat(scores).double().mean().item(), 6)
     return accuracy, [round(rate, 6) for rate in (sum(rates) / len(y)).tolist()]

@@ -10,7 +10,7 @@ import math
 import pandas as pd
 
 from snnlib import networks
-from snnlib.claims import computed, measures, selection, sources, verdicts
+from snnlib.claims import computed, measures, selection, sources, temporal, verdicts
 from snnlib.claims.verdicts import ALPHA, NOT_TESTABLE, VERDICTS, Effect
 from snnlib.datasets import PAPER_TITLE
 from snnlib.papers import published
@@ -49,7 +49,7 @@ def listed() -> pd.DataFrame:
 
 def measure(claim):
     """The function of a claim (a row of ``listed``): (records, arguments) -> Effect or None."""
-    for module in (measures, computed):
+    for module in (measures, temporal, computed):
         if hasattr(module, claim.measure):
             return getattr(module, claim.measure)
     raise ValueError(f"Claim {claim.id!r} names the measure {claim.measure!r}, which does not exist.")

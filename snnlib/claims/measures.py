@@ -34,7 +34,7 @@ def gap(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
     def difference(task, runs):
         return mean_of(runs[: len(a)], value_a) - mean_of(runs[len(a) :], value_b)
 
-    effect = _pool(found, difference, arguments)
+    effect = pool(found, difference, arguments)
     if effect is None or len(found) > 1 or len(a) == len(b) == 1:
         return effect
     runs = next(iter(found.values())).values()
@@ -63,7 +63,7 @@ def level(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None
     settings = dict(zip(tasks, arguments["a"] * (len(tasks) if len(arguments["a"]) == 1 else 1), strict=True))
     found = {task: seeds_of(records, task, [settings[task]]) for task in tasks}
     paper = arguments["paper"][0]
-    return _pool(found, lambda task, runs: value(runs[0]) - best_cited(task, paper), arguments)
+    return pool(found, lambda task, runs: value(runs[0]) - best_cited(task, paper), arguments)
 
 
 def best_cited(task: str, paper: str) -> float:
@@ -82,7 +82,7 @@ def matched_gain(records: list[dict], arguments: dict[str, list[str]]) -> Effect
     pairs |= {task: NEURONS[2:4] for task in arguments["task"][split + 1 :]}
     found = {task: seeds_of(records, task, [*pair, "1st-order"]) for task, pair in pairs.items()}
     last = VALUES["last"]
-    return _pool(found, lambda task, runs: mean_of(runs[:2], last) - last(runs[2]), arguments)
+    return pool(found, lambda task, runs: mean_of(runs[:2], last) - last(runs[2]), arguments)
 
 
 def narrowing(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
@@ -117,7 +117,7 @@ def capability(records: list[dict], arguments: dict[str, list[str]]) -> Effect |
         normal = _normalised(runs)
         return normal[a].mean() - normal[b].mean()
 
-    return _pool(found, difference, arguments)
+    return pool(found, difference, arguments)
 
 
 def specialty(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
@@ -127,7 +127,7 @@ def specialty(records: list[dict], arguments: dict[str, list[str]]) -> Effect | 
     sides = []
     for tasks in (arguments["task"][:split], arguments["task"][split + 1 :]):
         found = {task: seeds_of(records, task, NEURONS) for task in tasks}
-        sides.append(_pool(found, lambda task, runs: _normalised(runs)[a].mean(), arguments))
+        sides.append(pool(found, lambda task, runs: _normalised(runs)[a].mean(), arguments))
     return None if None in sides else unpaired(*sides)
 
 
@@ -163,7 +163,7 @@ def gathering(records: list[dict], arguments: dict[str, list[str]]) -> Effect | 
         ends = [np.array(run["tau"][-1], float) for run in runs]
         return 1 - float(np.median(np.abs(np.log(ends[1] / ends[0])))) / math.log(8)
 
-    return _pool(found, closed, arguments)
+    return pool(found, closed, arguments)
 
 
 def growth(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
@@ -173,7 +173,7 @@ def growth(records: list[dict], arguments: dict[str, list[str]]) -> Effect | Non
     def doublings(task, runs):
         return math.log2(runs[0]["tau"][-1][-2] / runs[0]["tau"][0][-2])
 
-    return _pool(found, doublings, arguments)
+    return pool(found, doublings, arguments)
 
 
 def settling(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
@@ -184,7 +184,7 @@ def settling(records: list[dict], arguments: dict[str, list[str]]) -> Effect | N
         spread = [point["variance"] for point in runs[0]["w_over_tau"]]
         return math.log2(spread[-1] / spread[3 * (len(spread) - 1) // 4])
 
-    return _pool(found, change, arguments)
+    return pool(found, change, arguments)
 
 
 def _following(records, trajectory, arguments):
@@ -224,7 +224,7 @@ def _normalised(runs: list[dict]) -> np.ndarray:
 COMBINE = {"mean": np.mean, "least": min, "farthest": lambda values: max(values, key=abs)}
 
 
-def _pool(found, measure, arguments) -> Effect | None:
+def pool(found, measure, arguments) -> Effect | None:
     """Combine tasks seed by seed: over=mean (default), least or farthest (from 0); says what was left out,
     how many runs never learned, and what each task gives.
     """

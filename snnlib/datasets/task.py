@@ -1,6 +1,6 @@
 """A task is data with a passport: four tensors, how they enter a network, and where they really came from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from .. import encoding, synapses
 from ..provenance import Passport
+from . import disturbance
 
 ENCODINGS = ("bernoulli", "direct", "sequence")
 AUGMENTATIONS = ("none", "affine", "crop_flip")
@@ -28,7 +29,8 @@ class Task:
     "sequence"   the sample has a time axis of its own.
     ``scale`` brings the stored numbers to the network's unit (1/255 for pixels). ``mean`` and ``std`` (per
     channel) normalise PLIF's stills; ``normalise_batch`` subtracts one mean and divides by one standard
-    deviation, both over the whole batch (MDN, TIMIT).
+    deviation, both over the whole batch (MDN, TIMIT). ``order`` is what is done to the steps at last, in
+    training and in testing (``disturbance``; "": nothing).
     """
 
     name: str
@@ -48,6 +50,7 @@ class Task:
     std: tuple | None = None
     normalise_batch: bool = False
     augmentation: str = "none"
+    order: str = ""
 
     def __post_init__(self):
         for value, allowed in ((self.encoding, ENCODINGS), (self.augmentation, AUGMENTATIONS)):
@@ -71,9 +74,12 @@ class Task:
         *input_shape]`` float32; with ``listed``, sparse random spikes on a CPU as ``synapses.Spikes``, for a
         network that begins with ``synapses.Linear``.
 
-        Scales, augments (only if ``train``), normalises, encodes. All randomness comes from ``generator``,
-        which must live on the device of ``x``.
+        Scales, augments (only if ``train``), normalises, encodes, puts in ``order``. All randomness comes
+        from ``generator``, which must live on the device of ``x``.
         """
+        if self.order:
+            x_seq = replace(self, order="").batch(x, generator, train)
+            return disturbance.disturbed(x_seq, self.order, generator)
         x = x.to(torch.float32)
         if self.scale != 1.0:
             x = x * self.scale

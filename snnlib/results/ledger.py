@@ -11,6 +11,7 @@ CHAPTERS = {
     "05_pooling": "Pooling spikes",
     "06_claims": "Every claim judged",
     "07_performance": "What a neuron costs",
+    "08_time": "Does time matter?",
 }
 
 BY_ITSELF = ("07_performance",)
@@ -34,6 +35,7 @@ FIGURES = {
     "05_pooling": ("plif_fig5",),
     "06_claims": ("claims_main", "claims_mdn", "claims_plif", "beyond_gains"),
     "07_performance": ("speed_ratios", "speed_memory", "speed_synapse"),
+    "08_time": ("time_order", "dynamics_parts", "robustness"),
 }
 
 TABLES = {
@@ -52,6 +54,7 @@ TABLES = {
     "05_pooling": ("plif_table5",),
     "06_claims": ("claims", "beyond"),
     "07_performance": ("speed",),
+    "08_time": ("time_bench", "operations"),
 }
 
 _UNNUMBERED = {
@@ -63,6 +66,11 @@ _UNNUMBERED = {
     "speed_synapse": "Speed: a synapse against density",
     "plif_encoders": "PLIF paper, supplement 10: PLIF neurons as encoders",
     "phase_portraits": "Beyond the papers: phase portraits",
+    "time_order": "Our questions: what the order of the steps is worth",
+    "dynamics_parts": "Our questions: the 2nd-order neuron taken apart, and time constants",
+    "robustness": "Our questions: a disturbed time axis",
+    "time_bench": "Our questions: both papers' neurons on one bench",
+    "operations": "Our questions: operations, sparsity and footprint",
     "explorer": "To touch: both neurons under one current",
     "claims": "Scoreboard: the claims of both papers",
     "claims_main": "Scoreboard: the main claims of both papers",

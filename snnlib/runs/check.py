@@ -81,11 +81,11 @@ def _contradiction(record: dict) -> str:
             return f"{name} is {record[name]}, and {config[name]} in its config"
     if [epoch["epoch"] for epoch in curve] != list(range(config["epochs"] + 1)):
         return f"its curve does not go over the epochs 0 to {config['epochs']}"
-    return _wrong_accuracy(record) or _wrong_numbers(record)
+    return _wrong_accuracy(record) or _wrong_tests(record) or _wrong_numbers(record)
 
 
 def _wrong_accuracy(record: dict) -> str:
-    curve, samples = record["curve"], record["test_samples"]
+    curve = record["curve"]
     tested = [epoch["test_accuracy"] for epoch in curve]
     held_out = [epoch["validation_accuracy"] for epoch in curve[1:]] if record["config"]["validation"] else []
     chosen = tested[1 + held_out.index(max(held_out))] if held_out else None
@@ -97,12 +97,22 @@ def _wrong_accuracy(record: dict) -> str:
     for name, value in expected.items():
         if record[name] != value:
             return f"{name} is {record[name]}, and {value} by its curve"
-    for accuracy in tested:
-        right = accuracy * samples / 100
-        counted = record["task"] in _NOT_COUNTED or abs(right - round(right)) < 1e-8 * samples + 1e-9
-        if not 0 <= accuracy <= 100 or not counted:
-            return f"{accuracy} % is no number of right answers among {samples}"
-    return ""
+    return next(filter(None, (_not_counted(record, accuracy) for accuracy in tested)), "")
+
+
+def _not_counted(record: dict, accuracy: float) -> str:
+    samples = record["test_samples"]
+    right = accuracy * samples / 100
+    counted = record["task"] in _NOT_COUNTED or abs(right - round(right)) < 1e-8 * samples + 1e-9
+    good = 0 <= accuracy <= 100 and counted
+    return "" if good else f"{accuracy} % is no number of right answers among {samples}"
+
+
+def _wrong_tests(record: dict) -> str:
+    tests = record.get("tests", {})
+    if sorted(tests) != sorted(record["config"].get("tests", ())):
+        return "its tests are not those of its config"
+    return next(filter(None, (_not_counted(record, accuracy) for accuracy in tests.values())), "")
 
 
 def _wrong_numbers(record: dict) -> str:

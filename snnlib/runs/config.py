@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from snnlib import datasets
+from snnlib.datasets import disturbance
 from snnlib.neurons import PRESETS
 from snnlib.papers import published
 from snnlib.training import PRECISIONS
@@ -38,7 +39,9 @@ class Run:
     values) or any other name, whose fixed ``theta`` says what it is. ``data`` is what ``datasets.identify``
     said: a run on a stand-in is another run than the same one on the data set. ``loss`` and ``augmentation``
     are the papers' where empty, else what goes beyond them (``jobs.LOSSES``, ``datasets.task``).
-    ``precision``: "" is float32, as in the papers; see ``training.PRECISIONS``.
+    ``precision``: "" is float32, as in the papers; see ``training.PRECISIONS``. ``order``: what is done to
+    the time axis of all input, ``tests``: what is done to that of the test input alone, one more test of the
+    trained network for each (``datasets.disturbance``).
     """
 
     paper: str
@@ -63,8 +66,12 @@ class Run:
     loss: str = ""
     augmentation: str = ""
     precision: str = ""
+    order: str = ""
+    tests: tuple[str, ...] = ()
 
     def __post_init__(self):
+        for how in (*self.tests, *filter(None, [self.order])):
+            disturbance.checked(how)
         if self.epochs < 1:
             raise ValueError(f"A run needs at least one epoch, got {self.epochs}.")
         if self.precision not in PRECISIONS:
@@ -83,7 +90,7 @@ class Run:
         return {
             name: value
             for name, value in asdict(self).items()
-            if value or name not in ("loss", "augmentation", "precision")
+            if value or name not in ("loss", "augmentation", "precision", "order", "tests")
         }
 
     @property
@@ -105,6 +112,7 @@ class Run:
         )
         parts.append(f"{100 * self.validation:g} % held out" if self.validation else "")
         parts += [*beyond(self.config), self.precision]
+        parts.append(f"tested in {len(self.tests)} ways" if self.tests else "")
         return " ".join(filter(None, parts))
 
 
@@ -118,7 +126,8 @@ def beyond(config: dict) -> tuple[str, ...]:
     """Steps beyond the papers in the config of a run, in words; a published run's config says little."""
     tuned = config.get("neuron") == "learned" and tuple(config["theta"]) in PRESETS.values()
     cycle = config.get("paper") == "mdn" and config["schedule"].startswith("cosine")
-    words = ("cosine cycle" * cycle, "theta fine-tuned" * tuned)
+    leak = config.get("neuron") == "1st-order" and config["tau"] > 0
+    words = ("cosine cycle" * cycle, "theta fine-tuned" * tuned, "other leak" * leak, config.get("order"))
     return tuple(filter(None, (*words, config.get("loss"), config.get("augmentation"))))
 
 

@@ -17,13 +17,23 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from snnlib import datasets, files, networks, neurons, training
+from snnlib import datasets, files, layers, networks, neurons, synapses, training
 from snnlib.kernels import memory
 from snnlib.runs import check, ensemble, records
 from snnlib.runs.config import Run
 
 LOSSES = {"": training.squared_error, "cross-entropy": training.cross_entropy}
 """The papers' loss, and one beyond them."""
+
+_WITHOUT = {"quadratic": 0.0, "threshold": 0.25}
+PARTS = {"U-alone": _WITHOUT, "neither": _WITHOUT, "half-step": {"dt": 0.5}}
+"""2nd-order neurons whose equation lacks a part, or whose step is half as long; V^2 alone is a matter of
+theta. V = V^2 + c has no fixed point above c = 1/4, so with V^2 a constant current above that makes a spike
+in the end: without V^2 the threshold is put there."""
+
+THRESHOLD = 0.4
+"""Where a leaky neuron of MDN's network fires whose constant input is not amplified: MDN's 1st-order neuron
+amplifies by 1 / 0.8 and fires above 0.5. With it all of them fire at the same constant current."""
 
 MEMBERS = 32
 """Most runs of one ensemble: those of a CIFAR-10 column take about 3 GB on a GPU."""
@@ -39,11 +49,12 @@ class OutOfTime(Exception):
 
 def columns(runs: Sequence[Run]) -> list[list[Run]]:
     """The runs in groups that can be one ensemble: up to MEMBERS of MDN's, equal in all but neuron, theta
-    and seed. Runs with the loss, the augmentation or the precision changed train alone.
+    and seed. Runs with the loss, the augmentation or the precision changed train alone, and so do neurons
+    whose equation was changed.
     """
     groups: dict[object, list[Run]] = {}
     for r in runs:
-        plain = not (r.validation or r.loss or r.augmentation or r.precision)
+        plain = not (r.validation or r.loss or r.augmentation or r.precision or r.neuron in PARTS)
         together = r.paper == "mdn" and plain and (r.neuron == "1st-order" or bool(r.theta))
         same = (r.neuron == "learned", r.neuron == "mixed")
         key = (replace(r, neuron="", theta=(), seed=0), *same) if together else r
@@ -147,12 +158,22 @@ def _own_gpu() -> int:
 def _finish(
     r: Run, task: datasets.Task, network: nn.Module, history: list[dict], device: str, store: Path
 ) -> dict:
-    record = files.finite(records.record(r, task, history, device))
+    record = records.record(r, task, history, device)
+    if r.tests:
+        record["tests"] = {how: _tested(r, task, network, how) for how in r.tests}
+    record = files.finite(record)
     record["digest"] = check.digest(record)
     if r.seed == 0:
         files.write_sealed(store / f"{r.hash}.pt", kept(r, network).state_dict())
     files.write_json(store / f"{r.hash}.json", record)
     return record
+
+
+def _tested(r: Run, task: datasets.Task, network: nn.Module, how: str) -> float:
+    """Accuracy (percent) of the trained network on the test set with its time axis changed."""
+    size = task.test_batch_size(r.batch_size)
+    encode = replace(task, order=how).encode
+    return training.evaluate(network, task.test_x, task.test_y, encode, size, r.seed, r.precision)[0]
 
 
 def build(r: Run) -> nn.Sequential:
@@ -161,12 +182,27 @@ def build(r: Run) -> nn.Sequential:
     training.initialise(r.seed)
     if r.paper == "mdn":
         hidden = int(r.network.removeprefix("mlp-"))
-        return networks.mlp(view["input_shape"][0], hidden, view["classes"], neuron_factory(r))
+        if not hidden:  # a linear classifier of the input's mean over time
+            return nn.Sequential(layers.TimeBatched(synapses.Linear(view["input_shape"][0], view["classes"])))
+        network = networks.mlp(view["input_shape"][0], hidden, view["classes"], neuron_factory(r))
+        return nn.Sequential(_Held(), *network) if r.neuron == "half-step" else network
     return networks.conv_net(r.network, view["input_shape"], neuron_factory(r))
+
+
+class _Held(nn.Module):
+    """``[T, B, *] -> [2 T, B, *]``, each step twice: for neurons whose own steps are half as long."""
+
+    def forward(self, x_seq):
+        return x_seq.repeat_interleave(2, 0)
 
 
 def neuron_factory(r: Run) -> networks.NeuronFactory:
     """What makes the run's neurons, given how many there are in a layer."""
+    threshold = {"threshold": THRESHOLD} if r.paper == "mdn" else {}
+    if r.neuron == "1st-order" and r.tau:
+        # A gain of 1 is the same as a threshold in units of the gain; tau 1.25 is the published neuron.
+        level = THRESHOLD * r.tau
+        return lambda size: neurons.FirstOrder(decay=1 - 1 / r.tau, threshold=level, half_width=level)
     if r.neuron == "1st-order":
         return lambda size: neurons.FirstOrder()
     if r.neuron == "learned":
@@ -174,9 +210,11 @@ def neuron_factory(r: Run) -> networks.NeuronFactory:
     if r.neuron == "mixed":
         return lambda size: _mixed(r.theta, size)
     if r.theta:
-        return lambda size: neurons.SecondOrder(*r.theta)
+        return lambda size: neurons.SecondOrder(*r.theta, **PARTS.get(r.neuron, {}))
     if r.neuron in ("LIF", "PLIF"):
-        return lambda size: getattr(neurons, r.neuron)(tau=r.tau)
+        return lambda size: getattr(neurons, r.neuron)(tau=r.tau, **threshold)
+    if r.neuron in ("PLIF-each", "PLIF-random", "LIF-random"):
+        return lambda size: _own_tau(r, size, **threshold)
     raise ValueError(
         f"Unknown neuron {r.neuron!r} without theta; use '1st-order', 'learned', 'LIF', 'PLIF' or give theta."
     )
@@ -190,6 +228,18 @@ def _mixed(theta: tuple[float, ...], size: int) -> neurons.SecondOrder:
     for parameter, even, odd in zip(layer.thetas, theta[:4], theta[4:], strict=True):
         with torch.no_grad():
             parameter[0::2], parameter[1::2] = even, odd
+    return layer
+
+
+def _own_tau(r: Run, size: int, **settings) -> neurons.PLIF:
+    """PLIF with a time constant per neuron, learned ("PLIF") or fixed: all tau at first, or "random", evenly
+    on a logarithmic scale from MDN's 1.25 to PLIF's 16 steps.
+    """
+    layer = neurons.PLIF(tau=r.tau, **settings)
+    tau = torch.full((size,), r.tau)
+    if r.neuron.endswith("random"):
+        tau = 1.25 * (16 / 1.25) ** torch.rand(size)
+    layer.a = nn.Parameter(-(tau - 1).log(), requires_grad=r.neuron.startswith("PLIF"))
     return layer
 
 
@@ -207,7 +257,8 @@ def task_of(r: Run) -> datasets.Task:
             f"{platform.node()} ({r.data}, there {found}); start again, with the same data everywhere."
         )
     task = _load(r.task, r.paper, r.data, r.train_samples, r.test_samples, r.task_options)
-    return replace(task, augmentation=r.augmentation) if r.augmentation else task
+    changed = {"augmentation": r.augmentation or task.augmentation, "order": r.order}
+    return replace(task, **changed)
 
 
 @functools.lru_cache(maxsize=2)

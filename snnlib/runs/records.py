@@ -14,9 +14,9 @@ from snnlib.runs.config import Run
 
 
 def observe(network: nn.Module) -> dict:
-    """What the neurons have learned so far: ``tau`` per PLIF layer; ``theta_*`` of learnable 2nd-order
-    neurons, hidden and output layer pooled; for conv nets, quantiles of W / tau of the first FC layer
-    (PLIF, Fig. S1).
+    """What the neurons have learned so far: ``tau`` per PLIF layer, the median where each neuron has its own;
+    ``theta_*`` of learnable 2nd-order neurons, hidden and output layer pooled; for conv nets, quantiles of
+    W / tau of the first FC layer (PLIF, Fig. S1).
     """
     layers, seen = neuron_layers(network), {}
     learned = [n for n in layers if isinstance(n, neurons.SecondOrder) and n.theta_a.requires_grad]
@@ -24,8 +24,8 @@ def observe(network: nn.Module) -> dict:
         pooled = torch.cat([getattr(n, name).detach().flatten() for n in learned])
         seen[name] = [round(value, 6) for value in pooled.tolist()]
     if any(isinstance(n, neurons.PLIF) for n in layers):
-        seen["tau"] = [n.tau.item() for n in layers]
-    if any(isinstance(n, neurons.PLIF | neurons.LIF) for n in layers):
+        seen["tau"] = [n.tau.median().item() for n in layers]
+    if any(isinstance(m, nn.Conv2d) for m in network.modules()):
         seen["w_over_tau"] = _w_over_tau(network)
     return seen
 

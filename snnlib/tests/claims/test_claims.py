@@ -77,7 +77,7 @@ def test_every_claim_is_complete():
         if name not in ("arguments", "sesoi", "main"):
             assert (raw[name].str.strip() != "").all(), name
     assert np.isfinite(raw.sesoi).all() and (raw.sesoi >= 0).all()
-    assert set(listed.paper) == {"mdn", "plif"} and set(listed.test) <= set(verdicts.RULES)
+    assert set(listed.paper) == {"mdn", "plif", "ours"} and set(listed.test) <= set(verdicts.RULES)
     families = claims.families().set_index("family")
     assert (families.paper[listed.family].to_numpy() == listed.paper).all()
     assert set(families.index) == set(listed.family) and set(families["rank"]) == {"primary", "secondary"}

@@ -69,6 +69,8 @@ def test_every_field_changes_the_hash():
         "loss": "cross-entropy",
         "augmentation": "crop_flip",
         "precision": "bfloat16",
+        "order": "shuffled",
+        "tests": ("reversed",),
     }
     assert set(changed) == {field.name for field in dataclasses.fields(Run)}
     hashes = {dataclasses.replace(BASE, **{name: value}).hash for name, value in changed.items()}

@@ -1,0 +1,80 @@
+"""What is measured for our own claims about time (chapter 08): functions (records, arguments) -> Effect.
+
+A setting is written "2-WDS", "1st-order/tau:4", "2-WDS/order:shuffled" (trained and tested so) or
+"2-WDS/test:reversed" (trained in order, that test of the record).
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from snnlib.claims.measures import pool
+from snnlib.claims.verdicts import Effect
+
+COMBINE: dict[str, Callable] = {"mean": np.mean, "sum": sum}
+
+
+def contrast(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
+    """Mean accuracy (percent) of the settings ``a`` minus that of ``b``, seed by seed, same data and budget.
+
+    side=sum adds up instead. best=a, b or both: of that side only the setting with the highest mean over
+    seeds counts, an advantage for that side.
+    """
+    combine = COMBINE[arguments.get("side", ["mean"])[0]]
+    names, best, found, numbers = arguments["a"] + arguments["b"], arguments.get("best", []), {}, {}
+    for task in arguments["task"]:
+        a, b = (_values(records, task, arguments[side], side in best) for side in "ab")
+        found[task] = {seed: a[seed][1] + b[seed][1] for seed in sorted(set(a) & set(b))}
+        for seed in found[task]:
+            numbers[task, seed] = float(combine(a[seed][0]) - combine(b[seed][0]))
+    effect = pool(found, lambda task, runs: numbers[task, runs[0]["seed"]], arguments)
+    if effect is None or len(found) > 1 or best or len(arguments["a"]) != len(arguments["b"]) > 1:
+        return effect
+    each = np.mean([np.subtract(a[seed][0], b[seed][0]) for seed in next(iter(found.values()))], 0)
+    return replace(effect, parts=dict(zip(names, each.tolist(), strict=False)) if len(each) > 1 else {})
+
+
+def quiet(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
+    """6 minus the spike rate of the hidden layer in percent; of the settings ``a`` the mean."""
+    found = {}
+    for task in arguments["task"]:
+        values = _values(records, task, arguments["a"], False)
+        found[task] = {seed: runs for seed, (_, runs) in values.items()}
+    return pool(
+        found, lambda task, runs: 6 - 100 * float(np.mean([r["spike_rates"][0] for r in runs])), arguments
+    )
+
+
+def setting_of(record: dict) -> str:
+    """How a record of chapter 08 is written in an argument."""
+    config = record["config"]
+    tau = f"/tau:{config['tau']:g}" * bool(config["tau"])
+    return record["neuron"] + tau + f"/order:{config['order']}" * ("order" in config)
+
+
+def _values(records, task, settings, best) -> dict[int, tuple[list[float], list[dict]]]:
+    """Seed -> (values, records) of the settings, for seeds that have all of them; of ``best`` the best one.
+    Of several sizes of data the largest counts.
+    """
+    sizes: dict[tuple, dict] = {}
+    for record in records:
+        if record["task"] == task and record["config"].get("tests"):
+            size = (record["train_samples"], record["test_samples"], record["dataset"])
+            sizes.setdefault(size, {}).setdefault(setting_of(record), {})[record["seed"]] = record
+    if not sizes:
+        return {}
+    runs = sizes[max(sizes)]
+    columns = []
+    for setting in settings:
+        name, _, how = setting.partition("/test:")
+        there = runs.get(name, {})
+        columns.append({s: (r["tests"][how] if how else r["accuracy_last"], r) for s, r in there.items()})
+    if best:
+        columns = [max(filter(None, columns), key=_mean, default={})]
+    seeds = set.intersection(*map(set, columns))
+    return {s: ([c[s][0] for c in columns], [c[s][1] for c in columns]) for s in sorted(seeds)}
+
+
+def _mean(column: dict) -> float:
+    return float(np.mean([value for value, _ in column.values()]))

@@ -1,0 +1,89 @@
+"""Grids of chapter 08: does the order of the steps matter, and which part of the dynamics makes use of it?
+
+All are networks of the MDN paper with Table 1's settings but for the budget; every trained network is also
+tested with its test input in other orders and disturbed. Seeds are paired throughout.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from snnlib.datasets import disturbance
+from snnlib.neurons import PRESETS
+from snnlib.runs.config import Run
+from snnlib.runs.grids import mdn_run
+
+TASKS = ("tidigits", "timit", "n_mnist")
+CONTROL = "mnist"
+"""Every step of it is drawn anew and alike: no order to be worth anything."""
+
+NEURONS = ("1st-order", "2-FS", "2-WDS")
+BENCH = ("1st-order", "LIF", "PLIF", "2-FS", "2-RS", "2-SDS", "2-WDS", "learned")
+TAUS = (2.0, 4.0, 8.0, 16.0)
+STRENGTHS = {
+    "noise": (0.25, 0.5, 1.0),
+    "deletion": (0.1, 0.3, 0.5),
+    "jitter": (1, 2, 4),
+    "warp": (0.75, 1.25, 1.5),
+}
+TESTS = disturbance.ORDERS + tuple(f"{what}:{x:g}" for what, values in STRENGTHS.items() for x in values)
+COUNTS_EPOCHS = 5
+"""Times as many epochs for the linear classifier, which costs next to nothing."""
+
+
+def timed(
+    task: str, neurons: Iterable[str], seeds: int, *, tau: float = 0.0, order: str = "", **budget
+) -> list[Run]:
+    """Neurons x seeds on a task. ``neurons``: of Table 2, "1st-order", "learned", "counts" (a linear
+    classifier of the input's mean over time, no neuron), "LIF", "PLIF", "PLIF-each", "PLIF-random",
+    "LIF-random" with a ``tau``, or a part of 2-WDS ("V2-alone", "U-alone", "neither") or its "half-step".
+    """
+    runs = []
+    for neuron in neurons:
+        settings = {"order": order, "tests": TESTS, "tau": tau}
+        if neuron == "counts":
+            settings |= {"network": "mlp-0", "loss": "cross-entropy", "learning_rate": 1e-2}
+        for seed in range(seeds):
+            r = replace(mdn_run(task, neuron, seed, theta=_theta(neuron), **budget), **settings)
+            runs.append(replace(r, epochs=COUNTS_EPOCHS * r.epochs) if neuron == "counts" else r)
+    return runs
+
+
+def _theta(neuron: str) -> Sequence[float]:
+    a, b, c, d = PRESETS["2-WDS"]
+    parts = {"V2-alone": (0.0, b, c, 0.0), "neither": (0.0, b, c, 0.0)}  # U stays what it is at first
+    return parts.get(neuron, (a, b, c, d) if neuron in ("U-alone", "half-step") else ())
+
+
+def order(task: str, seeds: int, neurons: Iterable[str] = NEURONS, **budget) -> list[Run]:
+    """Is a task temporal? In order, trained and tested on shuffled steps, and the mean over time alone."""
+    neurons = tuple(neurons)
+    shuffled = timed(task, neurons, seeds, order="shuffled", **budget)
+    return timed(task, neurons, seeds, **budget) + shuffled + timed(task, ["counts"], seeds, **budget)
+
+
+def parts(task: str, seeds: int, **budget) -> list[Run]:
+    """2-WDS and what is left of it without V^2, without U, without both; a 1st-order neuron with other
+    leaks.
+    """
+    runs = timed(task, ("2-WDS", "V2-alone", "U-alone", "neither"), seeds, **budget)
+    return runs + [r for tau in TAUS for r in timed(task, ["1st-order"], seeds, tau=tau, **budget)]
+
+
+def constants(task: str, seeds: int, **budget) -> list[Run]:
+    """LIF over a grid of tau, and tau learned: one a layer, one a neuron, from equal and from random
+    starts; random and fixed.
+    """
+    runs = timed(task, ("PLIF", "PLIF-each", "PLIF-random", "LIF-random"), seeds, tau=2.0, **budget)
+    return runs + [r for tau in TAUS for r in timed(task, ["LIF"], seeds, tau=tau, **budget)]
+
+
+def bench(task: str, seeds: int, **budget) -> list[Run]:
+    """Both papers' neurons in the same network, tau from 2 where there is one."""
+    leaky = [name for name in BENCH if "LIF" in name]
+    others = [name for name in BENCH if "LIF" not in name]
+    return timed(task, others, seeds, **budget) + timed(task, leaky, seeds, tau=2.0, **budget)
+
+
+def step(task: str, seeds: int, **budget) -> list[Run]:
+    """2-WDS with MDN's Euler steps of length 1, and half as long."""
+    return timed(task, ("2-WDS", "half-step"), seeds, **budget)
