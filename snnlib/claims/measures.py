@@ -92,19 +92,21 @@ def narrowing(records: list[dict], arguments: dict[str, list[str]]) -> Effect | 
 
 
 def widening(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
-    """What ``effect`` names (gap or growth) in the narrowest network minus the same in the widest, of the
-    widths that have ENOUGH_SEEDS seeds and differ in nothing else.
+    """What ``effect`` names (gap or growth) in the narrowest network minus the same in the widest (with
+    first=widest the other way round), of the widths that have ENOUGH_SEEDS seeds and differ in nothing else.
     """
     task, measured = arguments["task"][0], MEASURED[arguments["effect"][0]]
     rungs = across_widths(records, task, [*arguments["a"], *arguments.get("b", ())])
     rungs = {wide: seeds for wide, seeds in rungs.items() if len(seeds) >= ENOUGH_SEEDS}
     if len(rungs) < 2:
         return None
-    ends = [[run for runs in rungs[wide].values() for run in runs] for wide in (min(rungs), max(rungs))]
-    effects = [measured(runs, arguments) for runs in ends]
+    ends = [min(rungs), max(rungs)]
+    if "widest" in arguments.get("first", ()):
+        ends.reverse()
+    effects = [measured([run for runs in rungs[end].values() for run in runs], arguments) for end in ends]
     if None in effects:
         return None
-    note = f"{effects[0].ours:.2f} with width {min(rungs)}, {effects[1].ours:.2f} with {max(rungs)}"
+    note = f"{effects[0].ours:.2f} with width {ends[0]}, {effects[1].ours:.2f} with {ends[1]}"
     return replace(unpaired(*effects), note=note)
 
 
