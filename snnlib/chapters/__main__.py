@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from snnlib import files, paths
+from snnlib import files, paths, reading
 from snnlib.chapters import parameters, publishing, readme, report
 from snnlib.chapters.run import needed, plan, run
 from snnlib.results import ledger
@@ -98,7 +98,7 @@ def main(arguments=None) -> int:
                 fill(runs, options.profile, options.budget, options.workers)
                 return 0
             return min(1, run(chapters, options.profile, overrides, options.workers))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, reading.NeedsTorch) as error:
         print(f"{error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
