@@ -125,17 +125,18 @@ def _changed(statement, line):
     table = symtable.symtable(ast.unparse(statement), "<cell>", "exec")
     changed = (symtable.Symbol.is_assigned, symtable.Symbol.is_imported, symtable.Symbol.is_namespace)
     names = {name.get_name() for name in table.get_symbols() if any(has(name) for has in changed)}
-    nodes = list(ast.walk(statement))
-    again = any(isinstance(node, ast.For | ast.While) for node in nodes)
-    for node in nodes:  # a.append(1) and a[0].b = 1 change a
-        method = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
-        stores = isinstance(getattr(node, "ctx", None), ast.Store)
-        if (method or stores) and (again or node.end_lineno < line):
-            node = node.value.func if method else node
-            while isinstance(node, ast.Subscript | ast.Attribute):
-                node = node.value
-                if isinstance(node, ast.Name):
-                    names.add(node.id)
+    inside = list(ast.walk(statement))
+    again = any(isinstance(node, ast.For | ast.While) for node in inside)
+    for node in inside:  # done before it stopped: a.append(1), a[0].b = 1
+        if not isinstance(node, ast.Assign | ast.AugAssign | ast.Expr) or not (
+            again or node.end_lineno < line
+        ):
+            continue
+        call = getattr(node.value, "func", None) if isinstance(node, ast.Expr) else None
+        for whole in [call, getattr(node, "target", None), *getattr(node, "targets", [])]:
+            while isinstance(whole, ast.Subscript | ast.Attribute):
+                whole = whole.value
+                names |= {whole.id} if isinstance(whole, ast.Name) else set()
     return names
 
 

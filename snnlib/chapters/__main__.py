@@ -67,6 +67,8 @@ def main(arguments=None) -> int:
             print(f"report: {paths.short(report.write(options.profile))}")
             return 0
         if options.command in ("publish", "check"):
+            if reading.WITHOUT_TORCH:
+                raise reading.NeedsTorch(f"Nothing half drawn is published. {reading.SENTENCE}")
             if options.command == "publish":
                 status = publishing.publish(options.profile)
                 if status == 0:
