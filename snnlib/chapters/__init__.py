@@ -1,0 +1,3 @@
+from snnlib import reading
+
+reading.begin()  # before a module here imports torch

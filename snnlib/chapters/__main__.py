@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from snnlib import files, paths
+from snnlib import files, paths, reading
 from snnlib.chapters import parameters, publishing, readme, report
 from snnlib.chapters.run import needed, plan, run
 from snnlib.results import ledger
@@ -67,6 +67,8 @@ def main(arguments=None) -> int:
             print(f"report: {paths.short(report.write(options.profile))}")
             return 0
         if options.command in ("publish", "check"):
+            if reading.WITHOUT_TORCH:
+                raise reading.NeedsTorch(f"Nothing half drawn is published. {reading.SENTENCE}")
             if options.command == "publish":
                 status = publishing.publish(options.profile)
                 if status == 0:
@@ -98,7 +100,7 @@ def main(arguments=None) -> int:
                 fill(runs, options.profile, options.budget, options.workers)
                 return 0
             return min(1, run(chapters, options.profile, overrides, options.workers))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, reading.NeedsTorch) as error:
         print(f"{error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

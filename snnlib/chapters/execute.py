@@ -8,7 +8,7 @@ from unittest import mock
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
-from snnlib import files, paths
+from snnlib import files, paths, reading
 
 # For the kernels: start from this Python, draw no second progress bar.
 KERNEL_ENVIRONMENT = {
@@ -16,6 +16,8 @@ KERNEL_ENVIRONMENT = {
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     "TQDM_DISABLE": "1",
 }
+
+READING = ["--IPKernelApp.extra_extensions=snnlib.reading"] if reading.WITHOUT_TORCH else []
 
 
 class ChapterFailed(RuntimeError):
@@ -44,7 +46,7 @@ def execute(notebook: Path, output: Path, injected: dict) -> None:
                     log_output=False,
                     # No advice about encryption of loopback traffic, no line of its own on Ctrl-C; what a
                     # cell raises comes back in the copy.
-                    extra_arguments=["--IPKernelApp.log_level=50"],
+                    extra_arguments=["--IPKernelApp.log_level=50", *READING],
                 )
         except PapermillExecutionError as error:
             temporary.replace(failed)

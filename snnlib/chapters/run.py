@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from snnlib import files, paths
+from snnlib import files, paths, reading
 from snnlib.chapters import parameters, planned
 from snnlib.chapters.execute import ChapterFailed
 from snnlib.chapters.execute import execute as execute_notebook
@@ -52,6 +52,8 @@ def run(
                 continue
             execute_notebook(folder / f"{chapter}.ipynb", output, injected)
             print(f"      {time.monotonic() - started:.0f} s, {paths.short(output)}", flush=True)
+            if reading.WITHOUT_TORCH:
+                _leave_out_unread(chapter, profile)
         except Exception as error:  # the other chapters do not depend on this one
             failures += 1
             print(f"      {_sentence(error)}{_place(error)}", file=sys.stderr, flush=True)
@@ -168,6 +170,15 @@ def _leave_out(chapter, profile, output):
     for stem in ledger.stems(chapter):
         artefacts.leave_out(stem, profile, f"no run of chapter {chapter[:2]} is recorded", say=False)
     print("      not drawn: none of its runs is recorded", flush=True)
+
+
+def _leave_out_unread(chapter, profile):
+    """Of a chapter executed without torch: what the records alone could not make."""
+    names = [stem for stem in ledger.stems(chapter) if not any(paths.results(profile).glob(f"*/{stem}.*"))]
+    for stem in names:
+        artefacts.leave_out(stem, profile, "it needs PyTorch, which is not installed here", say=False)
+    if names:
+        print(f"      left out, for want of PyTorch: {', '.join(map(ledger.title, names))}", flush=True)
 
 
 def _sentence(error):

@@ -9,7 +9,7 @@ import math
 
 import pandas as pd
 
-from snnlib import networks
+from snnlib import networks, reading
 from snnlib.claims import computed, measures, selection, sources, temporal, verdicts
 from snnlib.claims.verdicts import ALPHA, NOT_TESTABLE, VERDICTS, Effect
 from snnlib.datasets import PAPER_TITLE
@@ -78,9 +78,12 @@ def scoreboard(records: list[dict], claims: pd.DataFrame | None = None) -> pd.Da
     claims = listed() if claims is None else claims
     rows, effects = [], []
     for claim in claims.itertuples(index=False):
-        effect = measure(claim)(records, claim.arguments)
+        try:
+            effect, absent = measure(claim)(records, claim.arguments), ""
+        except reading.NeedsTorch as needs:
+            effect, absent = None, str(needs)
         effects.append(effect)
-        rows.append(_numbers(claim, effect) | {"sizes": _other_sizes(claim, records, effect)})
+        rows.append(_numbers(claim, effect, absent) | {"sizes": _other_sizes(claim, records, effect)})
     table = pd.DataFrame(rows)
     tested = [effect.records for effect in effects if effect is not None and effect.records]
     table.attrs["passports"] = {words: seen for runs in tested for words, seen in tables.behind(runs).items()}
@@ -113,7 +116,7 @@ def _argument(item: str) -> tuple[str, list[str]]:
     return name, values.split("+")
 
 
-def _numbers(claim, effect: Effect | None) -> dict:
+def _numbers(claim, effect: Effect | None, absent: str) -> dict:
     """A row of the scoreboard before correction; ``reason`` says why a claim is not testable, else ""."""
     row = {name: getattr(claim, name) for name in WORDS} | {"rule": claim.rule, "test": claim.test}
     quoted = {"published": math.nan, "authors": math.nan}
@@ -124,7 +127,7 @@ def _numbers(claim, effect: Effect | None) -> dict:
     row |= quoted
     if effect is None:
         nothing = dict.fromkeys(("ours", "low", "high", "p", "difference"), math.nan) | {"n": 0, "dead": 0}
-        words = {"verdict": NOT_TESTABLE, "reason": _missing(claim), "scope": "", "parts": ""}
+        words = {"verdict": NOT_TESTABLE, "reason": absent or _missing(claim), "scope": "", "parts": ""}
         return row | nothing | words | {"data": tables.NOT_RUN, "budget": ""}
     low, high = effect.interval
     behind = list(effect.records)
