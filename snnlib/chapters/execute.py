@@ -9,6 +9,7 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 
 from snnlib import files, paths, reading
+from snnlib.chapters import parameters
 
 # For the kernels: start from this Python, draw no second progress bar.
 KERNEL_ENVIRONMENT = {
@@ -25,7 +26,9 @@ class ChapterFailed(RuntimeError):
 
 
 def execute(notebook: Path, output: Path, injected: dict) -> None:
-    """Execute `notebook` with `injected` parameters into `output`, which is replaced only by a complete copy.
+    """Execute `notebook` into `output`, which is replaced only by a complete copy.
+
+    The `injected` values stand in its parameters cell, so that the copy shows what was run.
 
     Raises ChapterFailed when a cell does; what there is then is kept as <stem>.failed.ipynb beside `output`.
     """
@@ -33,13 +36,17 @@ def execute(notebook: Path, output: Path, injected: dict) -> None:
     failed = output.with_name(f"{output.stem}.failed.ipynb")
     folders = [str(paths.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]  # snnlib is found anywhere
 
+    source = parameters.load(notebook)
+    for cell in source.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source = parameters.fill(cell.source, injected)
+
     def fill(temporary):
         try:
             with mock.patch.dict(os.environ, KERNEL_ENVIRONMENT, PYTHONPATH=os.pathsep.join(folders)):
                 papermill.execute_notebook(
-                    _literal(notebook),
+                    source,
                     _literal(temporary),
-                    injected,
                     kernel_name="python3",
                     cwd=notebook.parent,
                     progress_bar=sys.stderr.isatty(),

@@ -6,6 +6,7 @@ The cell is tagged `parameters` and holds lines such as `seeds: int = 2  # repet
 import ast
 import contextlib
 import difflib
+import json
 import math
 import re
 from dataclasses import dataclass
@@ -85,6 +86,19 @@ def parse(source: str, where: str) -> dict[str, Parameter]:
         if names.count(name) > 1:
             raise ValueError(f"{where}: {name!r} stands twice in the parameters cell; remove one.")
     return found
+
+
+def fill(source: str, values: dict) -> str:
+    """A parameters cell with ``values`` in place of its literals; comments stay."""
+    lines = source.splitlines()
+    for node in reversed(ast.parse(source).body):  # from the end: places before stay where they are
+        if isinstance(node, ast.AnnAssign) and node.target.id in values:
+            old, value = node.value, values[node.target.id]
+            text = repr(value) if isinstance(value, bool) else json.dumps(value, ensure_ascii=False)
+            before = lines[old.lineno - 1].encode()[: old.col_offset].decode()
+            after = lines[old.end_lineno - 1].encode()[old.end_col_offset :].decode()
+            lines[old.lineno - 1 : old.end_lineno] = [before + text + after]
+    return "\n".join(lines)
 
 
 def mismatch(value, annotation: str) -> str:

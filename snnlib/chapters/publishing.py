@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 
 from snnlib import files, paths
-from snnlib.chapters import readme
+from snnlib.chapters import parameters, readme
 from snnlib.chapters.parameters import NOTEBOOKS, load
 from snnlib.results import ledger
 
@@ -23,18 +23,21 @@ _FOREIGN = re.compile(r"(?<![\w.~/:])/(?:home|Users|root|tmp|work|mnt|private|op
 def merge(
     committed: nbformat.NotebookNode, executed: nbformat.NotebookNode, name: str
 ) -> nbformat.NotebookNode:
-    """The committed notebook with the outputs of the executed copy: no injected cell, timings or paths.
+    """The committed notebook with the outputs of the executed copy and the values that it was run with.
+
+    No timings or paths.
 
     Raises ValueError when the copy was made from another version of the notebook.
     """
     made = {cell.id: cell for cell in executed.cells}
-    injected = next(
-        (cell for cell in executed.cells if "injected-parameters" in cell.metadata.get("tags", [])), None
-    )
     result = copy.deepcopy(committed)
     code = [cell for cell in result.cells if cell.cell_type == "code"]
     for count, cell in enumerate(code, start=1):
-        if cell.id not in made or made[cell.id].source != cell.source:
+        ran = made[cell.id].source if cell.id in made else None
+        if ran and "parameters" in cell.metadata.get("tags", []):
+            values = {key: value.default for key, value in parameters.parse(ran, name).items()}
+            cell.source = parameters.fill(cell.source, values)
+        if cell.source != ran:
             raise ValueError(
                 f"{name}: the executed copy was made from another version of this notebook; "
                 f"run `make {name[:2]}` with its PROFILE again."
@@ -43,11 +46,6 @@ def merge(
         cell.outputs = [
             _bare(output, count) for output in made[cell.id].outputs if output.get("name") != "stderr"
         ]
-        if "parameters" in cell.metadata.get("tags", []) and injected is not None:
-            values = [line for line in injected.source.splitlines() if line and not line.startswith("#")]
-            values.insert(0, "The outputs in this file were made with other values than the cell's:")
-            text = "\n".join(values) + "\n"
-            cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)]
     return result
 
 

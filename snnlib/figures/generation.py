@@ -124,7 +124,7 @@ def mdn_fig2(sources) -> plt.Figure:
     """MDN Fig. 2: the procedure, one row for each source task, with its real values.
 
     sources: {task: dict} with title, theta [epochs, neurons] of one parameter (theta_c), epochs, snapshot, ab
-    and cd (Clusters), selected (table of ``meta_neurons.select``), V [candidates, T].
+    and cd (Clusters), selected (chapter 02's table of judged candidates), V [candidates, T].
     """
     figure = plt.figure(figsize=(12, 3.3 * len(sources)))
     headings = ("1  train", "2  cluster", "2  cluster", "3  combine, sort", "4  filter")
@@ -302,7 +302,7 @@ def mdn_fig5(tasks) -> plt.Figure:
 def candidates(selected, response) -> plt.Figure:
     """Beside Fig. 4: how every candidate answers the stimulus, and what the filter made of it.
 
-    selected: table of ``meta_neurons.select``; response: dict of ``meta_neurons.respond``.
+    selected: chapter 02's table of judged candidates; response: dict of ``meta_neurons.respond``.
     """
     rows = -(-len(selected) // 3)
     figure, axes = plt.subplots(rows, 3, figsize=(11, 2.0 * rows), sharex=True, sharey=True, squeeze=False)

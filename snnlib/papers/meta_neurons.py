@@ -1,33 +1,25 @@
-"""Generating meta neurons (MDN, Sec. 3.3, 4.3 and 4.4): collect -> cluster -> combine -> sort -> filter.
-
-The paper says that candidates with similar dynamics are filtered out, not how. The rule used here is written
-down in ``select``; its constants stand below, and chapter 02 measures how far the candidates are from them.
+"""What generating meta neurons (MDN, Sec. 3.3, 4.3 and 4.4) needs in more places than one: the learned theta,
+its clusters, and what a candidate does under a stimulus. Combination, filter, names are cells of chapter 02.
 """
 
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.cluster import AgglomerativeClustering, KMeans, MeanShift, estimate_bandwidth
+from sklearn.cluster import KMeans, MeanShift, estimate_bandwidth
 
 from snnlib import paths
 from snnlib.neurons import SecondOrder
-from snnlib.papers import published, theory
+from snnlib.papers import theory
 
 THETAS = ("theta_a", "theta_b", "theta_c", "theta_d")
 NAMES = {"mnist": ("2-FS", "2-RS"), "tidigits": ("2-SDS", "2-WDS")}  # source task -> whom Table 2 keeps of it
 SNAPSHOTS = {"mnist": 5, "tidigits": 26}  # epochs at which the authors clustered theta
-AUTHORS_K = {("mnist", "ab"): None, ("mnist", "cd"): None, ("tidigits", "ab"): 3, ("tidigits", "cd"): None}
-"""Number of centres that the authors set by hand; None: as many as mean-shift finds."""
-
 # The stimulus: Fig. 4's sine through the sigmoid that every current of these networks passes, two periods of
 # the 30 steps that a network sees of a spoken digit.
 PERIOD, PERIODS = 30, 2
 SENSITIVE = 0.5  # least modulation of the spikes by the stimulus: 1 only in its upper half, 0 in both
-DISTINCT = 0.05  # least root-mean-square difference of V between two neurons, a tenth of the threshold
-V_RANGE = (-1.0, 2.0)  # V is compared within these bounds: far above threshold all neurons are alike
 
 
 @dataclass(frozen=True)
@@ -97,25 +89,6 @@ def cluster(points: np.ndarray, k: int | None = None) -> Clusters:
     return Clusters(points, np.argsort(order)[means.labels_], means.cluster_centers_[order], modes, bandwidth)
 
 
-def generate(record: dict, epoch: int = 0) -> tuple[Clusters, Clusters, pd.DataFrame]:
-    """Clusters of (theta_a, theta_b) and of (theta_c, theta_d), and all their combinations as candidates."""
-    theta, task = collect(record, epoch), record["task"]
-    ab, cd = cluster(theta[:, :2], AUTHORS_K[task, "ab"]), cluster(theta[:, 2:], AUTHORS_K[task, "cd"])
-    return ab, cd, combine(ab.centres, cd.centres, task)
-
-
-def combine(ab: np.ndarray, cd: np.ndarray, task: str) -> pd.DataFrame:
-    """Every centre [2] of ``ab`` with every one of ``cd``: candidate, source_task, theta_a .. theta_d."""
-    kind = "spatial" if task == "mnist" else "temporal"
-    return pd.DataFrame(
-        [
-            (f"{kind}-{i}", task, *map(float, (*first, *second)))
-            for i, (first, second) in enumerate(product(ab, cd), start=1)
-        ],
-        columns=["candidate", "source_task", *THETAS],
-    )
-
-
 def respond(
     candidates: pd.DataFrame, period: int = PERIOD, periods: int = PERIODS, sigmoid: bool = True
 ) -> dict[str, np.ndarray]:
@@ -134,12 +107,6 @@ def respond(
     return {"input": sine, "current": current, "spikes": found.pop("S"), **found}
 
 
-def distances(v: np.ndarray) -> np.ndarray:
-    """Root-mean-square difference over time of every two rows of ``v`` [candidates, T], V cut to V_RANGE."""
-    v = np.clip(np.nan_to_num(v, nan=V_RANGE[1]), *V_RANGE)
-    return np.sqrt(((v[:, None] - v[None]) ** 2).mean(-1))
-
-
 def measure(candidates: pd.DataFrame, response: dict[str, np.ndarray], period: int = PERIOD) -> pd.DataFrame:
     """The candidates with what they do under the stimulus.
 
@@ -155,92 +122,6 @@ def measure(candidates: pd.DataFrame, response: dict[str, np.ndarray], period: i
         modulation=(upper - lower) / np.maximum(upper + lower, 1e-12),
         depression=1 - last / np.maximum(first, 1),
     )
-
-
-def select(
-    candidates: pd.DataFrame, period: int = PERIOD, periods: int = PERIODS, sigmoid: bool = True
-) -> pd.DataFrame:
-    """Filter and name the candidates (MDN, Sec. 4.3 and 4.4); columns as ``measure``, and group, name, why.
-    The stimulus is that of ``respond``.
-
-    1  Discard what is not sensitive, modulation below SENSITIVE: it fires regardless of its input (or never).
-    2  Of each source task, put similar neurons together: average-linkage clustering of V under the stimulus
-       into the two groups that Table 2 keeps, or one where no two differ by DISTINCT.
-    3  Of each group keep the neuron with the most spikes ("faster or stronger spikes" do better, Sec. 4.5);
-       of several, the one farthest from the other task's neurons ("larger inner differences", Sec. 4.3).
-    4  Name them: of the spatial ones the more active is 2-FS, the other 2-RS; of the temporal ones the more
-       depressed is 2-SDS, the other 2-WDS. A lone survivor of a task gets the first of the two names.
-    """
-    response = respond(candidates, period, periods, sigmoid)
-    table = measure(candidates.reset_index(drop=True), response, period).assign(group="", name="", why="")
-    gap = distances(response["V"])
-    sensitive = table.modulation >= SENSITIVE
-    table.loc[~sensitive, "why"] = "fires regardless of the input"
-    table.loc[table.spikes == 0, "why"] = "silent"
-    for task in table.source_task.unique():
-        rows = table.index[sensitive & (table.source_task == task)].to_numpy()
-        table.loc[rows, "group"] = [f"{task} {label}" for label in _groups(gap[np.ix_(rows, rows)])]
-    kept = []
-    for group in sorted(set(table.group) - {""}):
-        rows = table.index[table.group == group]
-        others = table.index[sensitive & (table.source_task != table.source_task[rows[0]])]
-        apart = {row: gap[row, others].min() if len(others) else 0.0 for row in rows}
-        best = min(rows, key=lambda row: (-table.spikes[row], -apart[row]))
-        table.loc[rows, "why"] = f"like {table.candidate[best]}"
-        kept.append(best)
-    for task, names in NAMES.items():
-        rank = table.spikes if task == "mnist" else table.depression
-        own = [row for row in sorted(kept) if table.source_task[row] == task]
-        rows = sorted(own, key=lambda row, rank=rank: -rank[row])
-        table.loc[rows, "name"] = names[: len(rows)]
-    table.loc[kept, "why"] = "kept"
-    return table
-
-
-def _groups(gap: np.ndarray) -> np.ndarray:
-    """Labels of two groups of similar neurons, or of one, from their distances [n, n]."""
-    if len(gap) < 2 or gap.max() < DISTINCT:
-        return np.zeros(len(gap), int)
-    return AgglomerativeClustering(2, metric="precomputed", linkage="average").fit_predict(gap)
-
-
-def survivors(selected: pd.DataFrame) -> dict[str, tuple[float, ...]]:
-    """name -> (theta_a, theta_b, theta_c, theta_d) of the candidates that ``select`` kept."""
-    return {
-        row.name: tuple(getattr(row, theta) for theta in THETAS)
-        for row in selected[selected.name != ""].itertuples(index=False)
-    }
-
-
-def table2(selections: list[pd.DataFrame], data: dict[str, str]) -> pd.DataFrame:
-    """Table 2, published beside ours: one row per neuron and parameter.
-
-    ``selections``: what ``select`` returned, one for each generation seed. ours is the first seed's value,
-    as in ``generated_thetas``; sd and n are over the seeds in which a neuron of that name survived.
-    ``data``: source task -> the data really used.
-    """
-    paper = published.table("mdn_table2").set_index("neuron")
-    found = [survivors(selected) for selected in selections]
-    rows = []
-    for task, names in NAMES.items():
-        for name, (i, theta) in product(names, enumerate(THETAS)):
-            values = [thetas[name][i] for thetas in found if name in thetas]
-            ours = found[0][name][i] if name in found[0] else np.nan
-            theirs = paper.loc[name, theta]
-            rows.append(
-                {
-                    "neuron": name,
-                    "parameter": theta,
-                    "published": theirs,
-                    "ours": ours,
-                    "sd": np.std(values, ddof=1) if len(values) > 1 else np.nan,
-                    "n": len(values),
-                    "difference": ours - theirs,
-                    "data": data[task],
-                    "note": "" if name in found[0] else "none survived",
-                }
-            )
-    return pd.DataFrame(rows)
 
 
 def thetas_of(source: str, profile: str) -> dict[str, tuple[float, ...]] | None:

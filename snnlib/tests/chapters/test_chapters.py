@@ -123,6 +123,24 @@ def test_every_committed_profile_fits_every_committed_chapter():
                 assert injected["profile"] == complete["profile"] == name
 
 
+def test_profiles_set_the_same_parameters_and_chapters_show_the_recorded_ones():
+    sections = [parameters.profile(name) for name in ("recorded", "smoke", "quick", "paper", "one_cycle")]
+    for chapter in ledger.CHAPTERS:
+        if (path := parameters.NOTEBOOKS / f"{chapter}.ipynb").exists():
+            # What one profile sets would be another's default once its outputs are published.
+            assert all(set(section[chapter]) == set(sections[0][chapter]) for section in sections), chapter
+            shown = {name: parameter.default for name, parameter in parameters.read(path).items()}
+            assert shown == parameters.resolve(chapter, "recorded", {})[1], chapter
+
+
+def test_values_take_the_place_of_literals_and_comments_stay():
+    cell = 'a: int = 1  # steps, 1\nb: list[str] = [\n    "x",  # é\n]  # é\nc: bool = True\nd: str = "µ = 1"'
+    values = {"a": 20, "b": ["y", "z"], "c": False, "d": "ü", "e": 3}
+    made = parameters.fill(cell, values)
+    assert made == 'a: int = 20  # steps, 1\nb: list[str] = ["y", "z"]  # é\nc: bool = False\nd: str = "ü"'
+    assert parameters.fill(made, {}) == made
+
+
 def test_wrong_parameter_stops_before_anything_starts(folder, results_in):
     with pytest.raises(ValueError, match="unknown parameter 'seed'"):
         chapters.run(["01_dynamics"], "smoke", {"seed": "3"}, 1, folder)
@@ -136,8 +154,8 @@ def test_a_chapter_runs_with_profile_and_overrides(folder, results_in, capsys):
     assert [path.name for path in produced] == ["01_dynamics.ipynb"]
     executed = nbformat.read(produced[0], as_version=4)
     assert executed.cells[-1].outputs[0].text == "seeds 2 notebooks\n"
-    injected = next(cell for cell in executed.cells if "injected-parameters" in cell.metadata.get("tags", []))
-    assert "rate = 0.001" in injected.source
+    assert executed.cells[1].source == CELL.replace("= 1  #", "= 2  #").replace("0.1", "0.001")
+    assert not any("injected-parameters" in cell.metadata.get("tags", []) for cell in executed.cells)
     assert (folder / "01_dynamics.ipynb").read_bytes() == before
 
 
@@ -164,12 +182,10 @@ def test_a_mistyped_data_folder_is_named_before_anything_is_planned(tmp_path, mo
 
 
 def executed_copy(chapter):
-    """What papermill makes of `chapter`: an injected cell, shifted counts, timings, paths."""
+    """What papermill makes of `chapter`: the values that it was run with, timings, paths."""
     copy = nbformat.from_dict(chapter)
     copy.metadata.papermill = {"input_path": "/home/me/x.ipynb", "duration": 1.0}
-    copy.cells.insert(
-        2, new_code_cell("# Parameters\nseeds = 2\n", id="new", metadata={"tags": ["injected-parameters"]})
-    )
+    copy.cells[1].source = parameters.fill(copy.cells[1].source, {"seeds": 2})
     for count, cell in enumerate((cell for cell in copy.cells if cell.cell_type == "code"), start=1):
         cell.execution_count, cell.metadata.execution = count, {"iopub.execute_input": "2026-01-01T00:00:00Z"}
     copy.cells[-1].outputs = [
@@ -189,7 +205,7 @@ def test_publishing_takes_outputs_and_strips_the_run():
     (result,) = merged.cells[-1].outputs
     assert (result.data["text/plain"], result.execution_count, result.metadata) == ("42", 2, {})
     assert [cell.execution_count for cell in merged.cells if cell.cell_type == "code"] == [1, 2]
-    assert "seeds = 2" in merged.cells[1].outputs[0].text
+    assert merged.cells[1].source == CELL.replace("= 1  #", "= 2  #") and not merged.cells[1].outputs
     assert not any("execution" in cell.metadata for cell in merged.cells)
     assert publishing.faults(merged, 1000) == []
 

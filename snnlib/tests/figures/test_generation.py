@@ -11,6 +11,7 @@ from snnlib.figures.style import NEURON_COLOURS
 from snnlib.neurons import PRESETS
 from snnlib.papers import meta_neurons
 from snnlib.papers.meta_neurons import Clusters
+from snnlib.tests.notebook import generation_rule
 
 
 @pytest.fixture
@@ -24,7 +25,8 @@ def clusters():
 def judged():
     """Table 2's spatial neurons and their cross-combinations, and what the filter makes of them."""
     thetas = np.array([PRESETS[name] for name in meta_neurons.NAMES["mnist"]])
-    return meta_neurons.select(meta_neurons.combine(thetas[:2, :2], thetas[:2, 2:], "mnist"))
+    rule = generation_rule()
+    return rule.select(rule.combine(thetas[:2, :2], thetas[:2, 2:], "mnist"))
 
 
 def points_of(axis, marker):

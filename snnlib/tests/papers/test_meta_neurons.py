@@ -7,7 +7,9 @@ import pytest
 from snnlib import paths
 from snnlib.papers import meta_neurons, published
 from snnlib.papers.meta_neurons import THETAS
+from snnlib.tests.notebook import generation_rule
 
+RULE = generation_rule()
 CANDIDATES = published.table("mdn_candidates")
 
 
@@ -20,6 +22,12 @@ def cloud(*centres, sizes=None, spread=0.004, seed=0):
 def record(task, ab, cd, epoch):
     theta = np.hstack([ab, cd]).T.tolist()
     return {"task": task, "theta": [{"epoch": epoch, **dict(zip(THETAS, theta, strict=True))}]}
+
+
+def survivors(selected):
+    """name -> theta of the candidates that the rule kept."""
+    kept = selected[selected.name != ""]
+    return dict(zip(kept.name, kept[list(THETAS)].itertuples(index=False, name=None), strict=True))
 
 
 def test_clusters_find_known_centres_most_populated_first():
@@ -77,12 +85,12 @@ def test_published_centres_combine_to_the_published_candidates():
         paper = CANDIDATES[CANDIDATES.source_task == task]
         centres = [paper[list(pair)].drop_duplicates().to_numpy() for pair in (THETAS[:2], THETAS[2:])]
         assert [len(c) for c in centres] == [ab, cd]
-        ours = meta_neurons.combine(*centres, task)
+        ours = RULE.combine(*centres, task)
         pd.testing.assert_frame_equal(ours, paper[ours.columns].reset_index(drop=True))
 
 
 def test_filter_keeps_table_2_of_the_published_candidates():
-    selected = meta_neurons.select(CANDIDATES).set_index("candidate")
+    selected = RULE.select(CANDIDATES).set_index("candidate")
     assert selected.name.to_dict() == CANDIDATES.set_index("candidate").table2_name.to_dict()
     assert selected.why["spatial-3"] == "fires regardless of the input"
     assert selected.modulation["spatial-3"] < 0.1 and selected.modulation.drop("spatial-3").min() > 0.6
@@ -90,33 +98,35 @@ def test_filter_keeps_table_2_of_the_published_candidates():
 
 
 def test_under_the_bare_sine_the_discarded_neuron_is_sensitive():
-    bare = meta_neurons.select(CANDIDATES, sigmoid=False).set_index("candidate")
+    bare = RULE.select(CANDIDATES, sigmoid=False).set_index("candidate")
     assert bare.modulation["spatial-3"] == 1 and bare.why["spatial-3"] == "kept"
 
 
 def test_filter_does_not_depend_on_the_order_of_candidates():
-    shuffled = meta_neurons.select(CANDIDATES.sample(frac=1, random_state=3))
-    assert meta_neurons.survivors(shuffled) == meta_neurons.survivors(meta_neurons.select(CANDIDATES))
+    shuffled = RULE.select(CANDIDATES.sample(frac=1, random_state=3))
+    assert survivors(shuffled) == survivors(RULE.select(CANDIDATES))
 
 
 def test_near_duplicates_leave_one():
     twins = CANDIDATES.iloc[[5, 5]].assign(theta_d=[0.065, 0.06501], candidate=["a", "b"])
-    assert list(meta_neurons.survivors(meta_neurons.select(twins))) == ["2-SDS"]
+    assert list(survivors(RULE.select(twins))) == ["2-SDS"]
 
 
 def test_silent_neurons_are_discarded(monkeypatch):
     nothing = {"input": np.sin(np.arange(60.0)), **dict.fromkeys(("spikes", "V", "U"), np.zeros((9, 60)))}
     monkeypatch.setattr(meta_neurons, "respond", lambda *_: nothing)
-    selected = meta_neurons.select(CANDIDATES)
-    assert set(selected.why) == {"silent"} and meta_neurons.survivors(selected) == {}
+    selected = RULE.select(CANDIDATES)
+    assert set(selected.why) == {"silent"} and survivors(selected) == {}
 
 
-def test_generate_recovers_the_published_neurons_from_clouds_around_their_centres():
+def test_generation_recovers_the_published_neurons_from_clouds_around_their_centres():
     cd = cloud((-0.065, 0.003), (-0.010, 0.050), (-0.135, -0.051), sizes=[200, 60, 40])
     mnist = record("mnist", cloud((0.060, 0.219), sizes=[300]), cd, epoch=5)
-    ab, cd, candidates = meta_neurons.generate(mnist)
+    theta = meta_neurons.collect(mnist)
+    ab, cd = meta_neurons.cluster(theta[:, :2]), meta_neurons.cluster(theta[:, 2:])
+    candidates = RULE.combine(ab.centres, cd.centres, "mnist")
     assert (len(ab.modes), len(cd.modes), len(candidates)) == (1, 3, 3)
-    found = meta_neurons.survivors(meta_neurons.select(candidates))
+    found = survivors(RULE.select(candidates))
     np.testing.assert_allclose(found["2-FS"], (0.060, 0.219, -0.065, 0.003), atol=0.003)
     np.testing.assert_allclose(found["2-RS"], (0.060, 0.219, -0.010, 0.050), atol=0.003)
 
@@ -126,7 +136,7 @@ def results(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "results", lambda profile: tmp_path / profile)
 
     def write(*selections):
-        table = meta_neurons.table2(list(selections), {"mnist": "MNIST", "tidigits": "TIDigits"})
+        table = RULE.table2(list(selections), {"mnist": "MNIST", "tidigits": "TIDigits"})
         (tmp_path / "p" / "tables").mkdir(parents=True, exist_ok=True)
         table.to_csv(tmp_path / "p" / "tables" / "mdn_table2.csv", index=False)
         return table
@@ -135,14 +145,14 @@ def results(tmp_path, monkeypatch):
 
 
 def test_table_2_round_trip(results):
-    selected = meta_neurons.select(CANDIDATES)
+    selected = RULE.select(CANDIDATES)
     table = results(selected, selected)
     assert (table.difference == 0).all() and (table.n == 2).all() and (table.sd == 0).all()
-    assert meta_neurons.generated_thetas("p") == meta_neurons.survivors(selected)
+    assert meta_neurons.generated_thetas("p") == survivors(selected)
 
 
 def test_table_2_says_who_did_not_survive(results):
-    table = results(meta_neurons.select(CANDIDATES[CANDIDATES.source_task == "mnist"]))
+    table = results(RULE.select(CANDIDATES[CANDIDATES.source_task == "mnist"]))
     assert set(table.neuron[table.note == "none survived"]) == {"2-SDS", "2-WDS"}
     with pytest.raises(ValueError, match="no 2-SDS, 2-WDS"):
         meta_neurons.generated_thetas("p")
