@@ -208,13 +208,15 @@ def neuron_layers(network: nn.Module) -> list[nn.Module]:
 
 
 @contextmanager
-def recorded_spikes(network: nn.Module) -> Iterator[list[Tensor]]:
-    """Within the block, each forward pass leaves the spikes of every neuron layer, in order, in the yielded
-    list.
+def recorded_spikes(
+    network: nn.Module, keep: Callable[[Tensor], Tensor] = lambda spikes: spikes
+) -> Iterator[list[Tensor]]:
+    """Within the block, each forward pass leaves the spikes of every neuron layer, or what ``keep`` makes of
+    them, in order, in the yielded list.
     """
     spikes: list[Tensor] = []
     hooks = [
-        layer.register_forward_hook(lambda _m, _i, out: spikes.append(out))
+        layer.register_forward_hook(lambda _m, _i, out: spikes.append(keep(out)))
         for layer in neuron_layers(network)
     ]
     try:
