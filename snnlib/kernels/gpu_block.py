@@ -3,8 +3,8 @@
 Maps y [T or 1, N, C, H, W] (1: the same at every step), dense, each step contiguous or with channels last. They
 are read once; x = (y - mean) scale + bias enters the neurons; one value leaves for each window of POOL x POOL
 neurons (POOL 1: no pooling). A program holds a block of windows and takes their neurons through the steps that
-``gpu.py`` compiled. The backward pass runs forward again in segments of at most SEGMENT steps, whose states stay
-in registers; V at the start of each lies in a scratch buffer. The sums that normalisation needs are written per
+``gpu.py`` compiled. The backward pass runs forward again in segments, whose states stay in registers; V at the
+start of each lies in a scratch buffer. The sums that normalisation needs are written per
 window, then added up in a fixed order: they repeat to the bit.
 """
 
@@ -17,8 +17,10 @@ from torch import Tensor
 
 from snnlib.kernels import gpu
 
-SEGMENT = 8
-"""Steps at most between two checkpoints: Triton's time to compile grows with their cube."""
+KEPT = 16
+"""States that a thread keeps at most, 4 steps of a window of 4 neurons: with more, fewer threads find room on a
+multiprocessor, and Triton's time to compile grows with the cube of the steps.
+"""
 
 BLOCK = gpu.THREADS
 
@@ -99,6 +101,7 @@ def _forward(
     )  # fmt: skip
     always, states = _start(y, v, first, inside, sh, sw, DTYPE, POOL)
     CUT: tl.constexpr = T % SEGMENT != 0
+    st = tl.zeros((), tl.int64) + st
     at = out + window
     for segment in range(0, T, SEGMENT):
         for i in tl.static_range(SEGMENT):
@@ -129,7 +132,7 @@ def _backward(
     )  # fmt: skip
     always, states = _start(y, v, first, inside, sh, sw, DTYPE, POOL)
     zero = tl.zeros([BLOCK], DTYPE)
-    row = tl.zeros((), tl.int64) + windows
+    row, st = tl.zeros((), tl.int64) + windows, tl.zeros((), tl.int64) + st
 
     if SEGMENTS > 1:
         for segment in range(SEGMENTS):
@@ -266,7 +269,7 @@ def _common(y, norm, parameters, constants, steps, pool):
     held, batch, channels, height, width = y.shape
     windows = batch * channels * (height // pool) * (width // pool)
     arguments = (*norm, parameters, windows, channels, height // pool, width // pool, *y.stride())
-    segment = -(-steps // -(-steps // SEGMENT))
+    segment = -(-steps // -(-steps * pool * pool // KEPT))
     named = {"C": tuple(map(float, constants)), "T": steps, "SEGMENT": segment, "POOL": pool, "LAST": last(y)}
     named |= {"STILL": held < steps, "BLOCK": BLOCK}
     named["DTYPE"] = tl.float64 if parameters.dtype == torch.float64 else tl.float32
