@@ -24,12 +24,16 @@ def bernoulli(x: Tensor, time_steps: int, generator: torch.Generator | None = No
     """
     x = _checked("bernoulli", x, time_steps)
     key, pairs = _key(generator, x.device), (time_steps + 1) // 2
+    if ops.has_kernel(x) and x.device.type == "cuda":
+        from snnlib.kernels import gpu_encoding
+
+        return gpu_encoding.bernoulli(x.detach().contiguous(), key, time_steps)
     if ops.has_kernel(x) and x.device.type == "cpu" and x.dim() >= 2:
         from snnlib.kernels import cpu_events
 
         p = x.detach().flatten(1).contiguous()
         spikes = p.new_empty((time_steps, *p.shape))
-        threads.share(cpu_events.bernoulli_dense, (p, key, spikes), len(p), spikes.numel())
+        threads.share(cpu_events.bernoulli_dense, (p, int(key), spikes), len(p), spikes.numel())
         return spikes.view(time_steps, *x.shape)
     counter = torch.arange(x.numel() * pairs, device=x.device).view(-1, pairs) + 1
     bits = _mix(key + counter * _signed(0x9E3779B97F4A7C15))
@@ -57,7 +61,7 @@ def bernoulli_spikes(x: Tensor, time_steps: int, generator: torch.Generator | No
     first = room.cumsum(0) - room
     count, indices = torch.empty_like(first), torch.empty(int(room.sum()) + 1, dtype=torch.int32)
     values = torch.empty(len(indices), dtype=x.dtype)
-    arguments = (x, often, key, indices, first, count, values)
+    arguments = (x, often, int(key), indices, first, count, values)
     threads.share(cpu_events.bernoulli, arguments, len(x), int(room.sum()))
     always = often.sum(1)
     base = Spikes((1, *x.shape), often.nonzero()[:, 1].int(), always.cumsum(0) - always, always, None, dtype)
@@ -75,8 +79,8 @@ def _often(x: Tensor, time_steps: int) -> Tensor:
     return x > 0.5 + 0.5 / time_steps
 
 
-def _key(generator: torch.Generator | None, device: torch.device) -> int:
-    return int(torch.randint(2**62, (), generator=generator, device=device))
+def _key(generator: torch.Generator | None, device: torch.device) -> Tensor:
+    return torch.randint(2**62, (), generator=generator, device=device)
 
 
 def _signed(constant: int) -> int:
@@ -116,6 +120,8 @@ def direct(x: Tensor, time_steps: int) -> Tensor:
 def _checked(encoder: str, x: Tensor, time_steps: int, most: float = 1.0) -> Tensor:
     """x within [0, most], rounding errors taken off."""
     _check_steps(encoder, time_steps)
+    if x.is_cuda and torch.cuda.is_current_stream_capturing():  # nobody could read the bounds of a recording
+        return x.clamp(0, most)
     low, high = map(float, x.aminmax()) if x.numel() and not x.is_complex() else (0.0, 0.0)
     if not x.is_floating_point() or not (low >= -1e-6 and high <= most + 1e-6):
         raise ValueError(

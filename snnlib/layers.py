@@ -6,25 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnlib.kernels import ops, pooling
+from snnlib.kernels import ops, pooling, still
 from snnlib.synapses import Spikes
-
-
-class _Repeat(torch.autograd.Function):
-    """``[*] -> [T, *]`` without a copy. Unlike that of ``expand``, its gradient adds up the steps from the
-    last to the first, as back-propagation through time does: the numbers of the recorded runs.
-    """
-
-    @staticmethod
-    def forward(ctx, x: Tensor, steps: int) -> Tensor:
-        return x.expand(steps, *x.shape)
-
-    @staticmethod
-    def backward(ctx, grad: Tensor):
-        total = grad[-1].clone()
-        for step in reversed(grad[:-1].unbind()):
-            total += step
-        return total, None
 
 
 class TimeBatched(nn.Sequential):
@@ -40,8 +23,8 @@ class TimeBatched(nn.Sequential):
         steps, batch = x_seq.shape[:2]
         if isinstance(x_seq, Spikes):
             return super().forward(x_seq).unflatten(0, (steps, batch))
-        if steps > 1 and x_seq.stride(0) == 0 and not x_seq.requires_grad and not ops.transforming():
-            return _Repeat.apply(super().forward(x_seq[0]), steps)
+        if still.at_every_step(x_seq):
+            return still.repeated(super().forward(x_seq[0]), steps)
         return super().forward(x_seq.flatten(0, 1)).unflatten(0, (steps, batch))
 
 
@@ -76,6 +59,12 @@ def max_pool_window(layer: nn.Module) -> int:
     pool = layer[0] if isinstance(layer, TimeBatched) else None
     fits = isinstance(pool, _SpikeMaxPool) and pool.kernel_size == pool.stride
     return pool.kernel_size if fits else 0
+
+
+def norm_of_maps(layer: nn.Module) -> nn.BatchNorm2d | None:
+    """The normalisation with which a layer over all time steps ends, or None."""
+    last = layer[-1] if isinstance(layer, TimeBatched) and len(layer) else None
+    return last if type(last) is nn.BatchNorm2d else None
 
 
 def spike_average_pool(kernel: int, stride: int) -> TimeBatched:

@@ -10,11 +10,13 @@ from numbers import Integral
 import torch
 from torch import Tensor, nn
 
+from snnlib.kernels import still
 from snnlib.layers import (
     TimeBatched,
     TimeSharedDropout,
     Voting,
     max_pool_window,
+    norm_of_maps,
     spike_average_pool,
     spike_max_pool,
 )
@@ -111,19 +113,26 @@ def conv_net(notation: str, input_shape: tuple[int, int, int], neuron: NeuronFac
 
 
 class ConvNet(nn.Sequential):
-    """Layers one after the other. In bfloat16, while it trains, neurons and the max-pooling behind them are
-    one pass; a test wants the spikes in between, which are counted.
+    """Layers one after the other. While it trains, on a GPU or in bfloat16, normalisation, neurons and the
+    max-pooling behind them are asked for together, which a kernel may serve in one pass; a test wants the
+    spikes in between, which are counted.
     """
 
     def forward(self, x_seq: Tensor) -> Tensor:
-        layers = list(self)
-        place = 0
-        while place < len(layers):
-            layer, pool = layers[place], 0
-            if self.training and isinstance(layer, LIF | PLIF) and x_seq.dtype == torch.bfloat16:
-                pool = max_pool_window(layers[place + 1]) if place + 1 < len(layers) else 0
-            x_seq = layer(x_seq, pool=pool) if pool else layer(x_seq)
-            place += 2 if pool else 1
+        half = x_seq.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")
+        together = self.training and (half or x_seq.is_cuda)
+        place, layers = 0, [*self, None, None]
+        while (layer := layers[place]) is not None:
+            neuron = layers[place + 1]
+            if not (together and isinstance(layer, TimeBatched) and isinstance(neuron, LIF | PLIF)):
+                x_seq = layer(x_seq)
+                place += 1
+                continue
+            norm, size = norm_of_maps(layer), max_pool_window(layers[place + 2])
+            steps = len(x_seq) if still.at_every_step(x_seq) else 0
+            maps = (layer[:-1] if norm else layer)(x_seq[:1] if steps else x_seq)
+            x_seq = neuron(maps, pool=size, norm=norm, steps=steps)
+            place += 3 if size else 2
         return x_seq
 
 
@@ -208,13 +217,15 @@ def neuron_layers(network: nn.Module) -> list[nn.Module]:
 
 
 @contextmanager
-def recorded_spikes(network: nn.Module) -> Iterator[list[Tensor]]:
-    """Within the block, each forward pass leaves the spikes of every neuron layer, in order, in the yielded
-    list.
+def recorded_spikes(
+    network: nn.Module, keep: Callable[[Tensor], Tensor] = lambda spikes: spikes
+) -> Iterator[list[Tensor]]:
+    """Within the block, each forward pass leaves the spikes of every neuron layer, or what ``keep`` makes of
+    them, in order, in the yielded list.
     """
     spikes: list[Tensor] = []
     hooks = [
-        layer.register_forward_hook(lambda _m, _i, out: spikes.append(out))
+        layer.register_forward_hook(lambda _m, _i, out: spikes.append(keep(out)))
         for layer in neuron_layers(network)
     ]
     try:

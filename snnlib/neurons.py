@@ -17,11 +17,12 @@ NaN, and a neuron that diverges (theta_a < 0 over hundreds of steps) keeps a def
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from snnlib.kernels import ops, pooled, pooling, reference
+from snnlib.kernels import block, ops, pooled, pooling, reference, still
 
 PRESETS: dict[str, tuple[float, float, float, float]] = {
     "2-FS": (0.060, 0.219, -0.065, 0.003),
@@ -30,6 +31,32 @@ PRESETS: dict[str, tuple[float, float, float, float]] = {
     "2-WDS": (0.005, 0.158, -0.058, 0.065),
 }
 """The four meta neurons of MDN, Table 2: name -> (theta_a, theta_b, theta_c, theta_d)."""
+
+
+class Maps(NamedTuple):
+    """What stands around neurons that see maps ``[T, B, C, H, W]`` and is one pass with them where a kernel
+    serves: ``norm`` before them, max-pooling by ``pool`` behind; ``steps`` > 0: maps ``[1, B, C, H, W]``, the same
+    at so many steps.
+    """
+
+    pool: int = 0
+    norm: nn.BatchNorm2d | None = None
+    steps: int = 0
+
+    def run(self, kind: str, maps: Tensor, parameters: tuple, initial: tuple, constants: tuple) -> Tensor:
+        steps = self.steps or len(maps)
+        if block.serves(kind, maps, parameters, self.pool, self.norm):
+            return block.run(kind, maps, parameters, initial, constants, steps, self.pool, self.norm)
+        if self.norm:
+            maps = self.norm(maps.flatten(0, 1)).unflatten(0, maps.shape[:2])
+        if self.pool and pooled.pools(kind, maps, parameters, self.pool):
+            return pooled.run(kind, maps, parameters, initial, constants, steps)
+        if self.steps:
+            maps = still.repeated(maps[0], steps)
+        spikes = ops.run(kind, maps, parameters, initial, constants)
+        if self.pool < 2:
+            return spikes
+        return pooling.max_pool(spikes.flatten(0, 1), self.pool, self.pool).unflatten(0, spikes.shape[:2])
 
 
 class Neuron(nn.Module):
@@ -48,14 +75,11 @@ class Neuron(nn.Module):
         initial: tuple,
         constants: tuple,
         trace: bool,
-        pool: int = 0,
+        maps: "Maps | None" = None,
     ):
         self._check(current_seq)
-        if pool and pooled.pools(kind, current_seq, parameters, pool):
-            return pooled.run(kind, current_seq, parameters, initial, constants)
-        if pool:
-            spikes = ops.run(kind, current_seq, parameters, initial, constants)
-            return pooling.max_pool(spikes.flatten(0, 1), pool, pool).unflatten(0, spikes.shape[:2])
+        if maps:
+            return maps.run(kind, current_seq, parameters, initial, constants)
         if not trace:
             return ops.run(kind, current_seq, parameters, initial, constants)
         spikes, traces = ops.run(kind, current_seq, parameters, initial, constants, trace=True)
@@ -173,17 +197,18 @@ class LIF(Neuron):
     reset    V = H (1 - S) + v_reset S, in the same step, S detached (supplement 6)
 
     Surrogate: arctan. Starts from V = v_reset. Eq. 5 prints -V - V_reset, a misprint that only V_reset = 0
-    hides. tau in time steps, tau > 1. ``pool``: max-pool the spikes of maps ``[T, B, C, H, W]`` by so much
-    in the same pass, which returns ``[T, B, C, H // pool, W // pool]``.
+    hides. tau in time steps, tau > 1. ``pool`` (2, say): max-pool the spikes of maps ``[T, B, C, H, W]`` by so
+    much in the same pass, which returns ``[T, B, C, H // pool, W // pool]``; ``norm`` and ``steps``: see Maps.
     """
 
     def __init__(self, *, tau: float = 2.0, threshold: float = 1.0, v_reset: float = 0.0):
         super().__init__()
         self.tau, self.threshold, self.v_reset = _checked_tau(tau), threshold, v_reset
 
-    def forward(self, current_seq: Tensor, trace: bool = False, pool: int = 0):
+    def forward(self, current_seq: Tensor, trace: bool = False, **maps):
         constants = reference.constants(self.threshold, v_reset=self.v_reset)
-        return self._run("lif", current_seq, (1 / self.tau,), (self.v_reset,), constants, trace, pool)
+        around = Maps(**maps) if maps else None
+        return self._run("lif", current_seq, (1 / self.tau,), (self.v_reset,), constants, trace, around)
 
     def extra_repr(self) -> str:
         return f"tau={self.tau}"
@@ -194,7 +219,7 @@ class PLIF(Neuron):
 
     charge   H = V + k(a) (X - (V - v_reset)),   k(a) = sigmoid(a) = 1 / tau
 
-    Fire, reset, surrogate, initial state and ``pool`` as LIF. tau = 1 + exp(-a) stays above one step whatever
+    Fire, reset, surrogate, initial state, ``pool``, ``norm`` and ``steps`` as LIF. tau = 1 + exp(-a) stays above one step whatever
     the optimiser does; ``a`` starts at -ln(tau - 1) for the given initial tau.
     """
 
@@ -208,10 +233,11 @@ class PLIF(Neuron):
         """The present membrane time constant in time steps, 1 / sigmoid(a)."""
         return 1 / torch.sigmoid(self.a)
 
-    def forward(self, current_seq: Tensor, trace: bool = False, pool: int = 0):
+    def forward(self, current_seq: Tensor, trace: bool = False, **maps):
         constants = reference.constants(self.threshold, v_reset=self.v_reset)
+        around = Maps(**maps) if maps else None
         k = torch.sigmoid(self.a.to(reference.precision(current_seq)))
-        return self._run("lif", current_seq, (k,), (self.v_reset,), constants, trace, pool)
+        return self._run("lif", current_seq, (k,), (self.v_reset,), constants, trace, around)
 
     def extra_repr(self) -> str:
         return f"tau={self.tau.item():.4g}" if self.a.dim() == 0 else f"neurons={self.a.numel()}"

@@ -5,7 +5,6 @@ numbers.
 import copy
 import io
 import math
-import re
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -16,35 +15,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnlib import files
-from snnlib.networks import neuron_layers, not_finite, recorded_spikes
-from snnlib.neurons import SecondOrder
+from snnlib import files, graphs
+from snnlib.networks import not_finite, recorded_spikes
+from snnlib.optimiser import adam, scheduler_of
 from snnlib.synapses import Spikes
 
 Encode = Callable[[Tensor, torch.Generator, bool], Tensor | Spikes]
 """From samples ``[B, *]``, a generator and whether it is for training to ``[T, B, *]``."""
 
 
-def scheduler_of(schedule: str, optimiser: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
-    """Learning rates of "step50", a tenth every 50 epochs (MDN, whose runs of 20 or 30 never get there), or
-    "cosine64", cosine annealing over 64 epochs, never restarted (PLIF); or any other number in their place.
-    Raises ValueError for other names.
-    """
-    known = re.fullmatch("(step|cosine)([1-9][0-9]*)", schedule)
-    if not known:
-        raise ValueError(
-            f"Unknown schedule {schedule!r}; use 'step50', 'cosine64' or another number of epochs."
-        )
-    kind, epochs = known.groups()
-    if kind == "step":
-        return torch.optim.lr_scheduler.StepLR(optimiser, int(epochs), 0.1)
-    return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, int(epochs))
-
-
 PRECISIONS = ("", "tf32", "bfloat16")
 """How matrices are multiplied and maps convolved: in float32; in float32 rounded to 10 bits of mantissa, on a
 GPU; in bfloat16, which is many times as fast where the processor has units for it.
 """
+
+
+CHECKPOINT_SECONDS = {"cuda": 60.0}
+"""Least time between two checkpoints, by device: where an epoch takes two seconds, writing it takes one."""
 
 
 def squared_error(rates: Tensor, y: Tensor) -> Tensor:
@@ -91,48 +78,62 @@ def fit(
     say. ``network`` returns ``[T, B, classes]``. ``theta_learning_rate`` is eta_D for learnable theta;
     ``test_batch_size`` 0 is the batch size.
 
+    On a GPU the data are copied there once, and a step, its encoding included, is recorded and replayed
+    (``graphs.captured``), in its matrix units' layout where ``precision`` asks for them.
+
     ``precision``: one of PRECISIONS; neurons step, votes are counted and weights change in float32 in any.
 
     Returns one dict per epoch, with epoch 0 the untrained network: train_loss, test_accuracy,
     validation_accuracy (None without validation), accuracies in percent, spike_rates, seconds, and what
     ``observe`` returns. With ``validation`` > 0 that share of each class of the training set is held out.
     Each epoch draws its own random streams from (seed, epoch): with a ``checkpoint`` path, which is written
-    after every epoch, a run that was cut off goes on with the numbers that it would have had.
+    after every epoch, on a GPU every CHECKPOINT_SECONDS, a run that was cut off goes on with the numbers that
+    it would have had.
 
     Raises ValueError for samples and targets of different numbers, for a split of several labels and for
     weights that are no longer finite.
     """
-    (x, y), device = train, device_of(network)
+    device, y = device_of(network), train[1]
     for name, (samples, targets) in (("training", train), ("test", test)):
         if len(samples) != len(targets) or not len(targets):
             raise ValueError(
                 f"The {name} set has {len(samples)} samples and {len(targets)} targets; give one target each."
             )
-    optimiser = torch.optim.Adam(parameter_groups(network, learning_rate, theta_learning_rate), fused=True)
     train_on, held_out = split(y, validation, seed)
+    x, y, *test = (resident(tensor, device) for tensor in (*train, *test))
+    if device.startswith("cuda") and precision:  # the layout of the matrix units; any other costs copies
+        network.to(memory_format=torch.channels_last)
+    optimiser = adam(network, learning_rate, theta_learning_rate)
+    generator = torch.Generator(device)
+
+    def update(samples: Tensor, targets: Tensor) -> Tensor:
+        x_seq = encode(samples, generator, True)
+        with computing(device, precision):
+            rates = network(x_seq).mean(0)
+        value = loss(rates, targets)
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        return value.detach()
+
+    step = graphs.captured(update, (network, optimiser, generator))
 
     def train_epoch(epoch: int) -> list[float]:
         network.train()
         order = torch.randperm(len(train_on), generator=random_stream(seed, epoch, "order"))
-        generator = random_stream(seed, epoch, "encode", device)
+        generator.manual_seed(stream_seed(seed, epoch, "encode"))
         torch.manual_seed(stream_seed(seed, epoch, "dropout"))
-        total = 0.0
-        for batch in train_on[order].split(batch_size):
-            x_seq = encode(x[batch].to(device), generator, True)
-            with computing(device, precision):
-                rates = network(x_seq).mean(0)
-            value = loss(rates, y[batch].to(device))
-            optimiser.zero_grad()
-            value.backward()
-            optimiser.step()
-            total += value.item() * len(batch)
-        return [total / len(train_on)]
+        total = torch.zeros((), dtype=torch.float64, device=device)  # there: nothing waits for a step's loss
+        for batch in train_on[order].to(x.device).split(batch_size):
+            value = step(x[batch].to(device), y[batch.to(y.device)].to(device))
+            total += value.double() * len(batch)
+        return [total.item() / len(train_on)]
 
     def tested() -> list[dict]:
-        size = test_batch_size or batch_size
-        held = None
+        size, held = test_batch_size or batch_size, None
         if validation:
-            held = evaluate(network, x[held_out], y[held_out], encode, size, seed, precision)[0]
+            some = [tensor[held_out.to(tensor.device)] for tensor in (x, y)]
+            held = evaluate(network, *some, encode, size, seed, precision)[0]
         accuracy, rates = evaluate(network, *test, encode, size, seed, precision)
         return [{"test_accuracy": accuracy, "validation_accuracy": held, "spike_rates": rates}]
 
@@ -172,7 +173,12 @@ def each_epoch(
             for network, loss, result in zip(networks, losses, results, strict=True)
         ]
 
-    histories = load_checkpoint(checkpoint, parts, len(networks), epochs)
+    def save() -> None:
+        if checkpoint:
+            state = {name: part.state_dict() for name, part in parts.items()} | {"histories": histories}
+            files.write_sealed(checkpoint, state)
+
+    histories, kept = load_checkpoint(checkpoint, parts, len(networks), epochs), time.perf_counter()
     if not histories:
         histories = [[first] for first in report(0, [None] * len(networks), time.perf_counter())]
     for epoch in range(len(histories[0]), epochs + 1):
@@ -181,16 +187,22 @@ def each_epoch(
         parts["scheduler"].step()
         for history, latest in zip(histories, report(epoch, losses, began), strict=True):
             history.append(latest)
-        if checkpoint:
-            state = {name: part.state_dict() for name, part in parts.items()} | {"histories": histories}
-            files.write_sealed(checkpoint, state)
-        on_epoch(histories)
+        late = time.perf_counter() - kept > CHECKPOINT_SECONDS.get(device_of(parts["network"])[:4], 0)
+        if late:
+            save()
+            kept = time.perf_counter()
+        try:
+            on_epoch(histories)
+        except BaseException:  # the run ends here, and goes on from here
+            if not late:
+                save()
+            raise
     return histories
 
 
 def computing(device: str, precision: str) -> torch.autocast:
     """The context in which a network computes in ``precision``."""
-    return torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
+    return torch.autocast(device.split(":")[0], torch.bfloat16, enabled=precision == "bfloat16")
 
 
 @torch.no_grad()
@@ -214,14 +226,19 @@ def evaluate(
     generator = random_stream(seed, 0, "evaluate", device)
     scores, rates = [], []
     for batch in test_batches(len(y), batch_size):
-        x_seq = encode(x[batch].to(device), generator, False)
-        with recorded_spikes(network) as spikes, computing(device, precision):
+        x_seq = encode(x[batch.to(x.device)].to(device), generator, False)
+        with recorded_spikes(network, mean_rate) as means, computing(device, precision):
             output = network(x_seq).mean(0)
-        scores.append(score(output, y[batch].to(device)))
-        rates.append(torch.tensor([layer.float().mean() for layer in spikes]) * len(batch))
+        scores.append(score(output, y[batch.to(y.device)].to(device)))
+        rates.append((torch.stack(means) if means else torch.empty(0)) * len(batch))  # a net without neurons
     network.train(training)
     accuracy = round(100 * torch.cat(scores).double().mean().item(), 6)
     return accuracy, [round(rate, 6) for rate in (sum(rates) / len(y)).tolist()]
+
+
+def mean_rate(spikes: Tensor) -> Tensor:
+    """Share of the neurons and steps that fired."""
+    return spikes.float().mean()
 
 
 def test_batches(samples: int, batch_size: int) -> tuple[Tensor, ...]:
@@ -229,6 +246,13 @@ def test_batches(samples: int, batch_size: int) -> tuple[Tensor, ...]:
     have: where a batch is normalised as a whole, consecutive clips of one speaker must not form one.
     """
     return torch.randperm(samples, generator=random_stream(0, 0, "test order")).split(batch_size)
+
+
+def resident(x: Tensor, device: str) -> Tensor:
+    """A data set on the device, unless it would take more than a third of the memory that a GPU has left."""
+    if device.startswith("cuda") and 3 * x.nbytes > torch.cuda.mem_get_info(device)[0]:
+        return x
+    return x.to(device)
 
 
 def device_of(network: nn.Module) -> str:
@@ -246,17 +270,6 @@ def score(rates: Tensor, y: Tensor) -> Tensor:
     if y.dim() == 1:
         return (rates.argmax(-1) == y).float()
     return functional.cosine_similarity(rates, y, dim=-1) * (rates.amax(-1) >= 0.05)
-
-
-def parameter_groups(network: nn.Module, learning_rate: float, theta_learning_rate: float) -> list[dict]:
-    """Adam's groups: weights, and theta with its own learning rate eta_D."""
-    thetas = {id(p) for n in neuron_layers(network) if isinstance(n, SecondOrder) for p in n.parameters()}
-    trained = [p for p in network.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if id(p) not in thetas], "lr": learning_rate},
-        {"params": [p for p in trained if id(p) in thetas], "lr": theta_learning_rate},
-    ]
-    return [group for group in groups if group["params"]]
 
 
 def split(y: Tensor, validation: float, seed: int) -> tuple[Tensor, Tensor]:

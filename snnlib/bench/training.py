@@ -7,6 +7,7 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -14,11 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnlib import datasets, networks
+from snnlib import datasets, graphs, networks
 from snnlib.bench import peers
 from snnlib.bench.measure import Contender, Effort, Results, contest
 from snnlib.layers import TimeBatched
-from snnlib.runs.ensemble import Ensemble, Step
+from snnlib.runs.ensemble import Ensemble
+from snnlib.runs.ensemble import update as update_members
 
 STEP = "training step"
 PARTS = "parts of a step"  # for ``parts`` alone, not raced
@@ -272,7 +274,7 @@ def ensemble(size: Size, members: int, effort: Effort, results: Results, device:
 
     optimisers = [torch.optim.Adam(network.parameters(), 1e-3, fused=True) for network in alone]
     own = torch.optim.Adam(together.parameters(), 1e-3, fused=True, capturable=device.startswith("cuda"))
-    update = Step(together, own)
+    update = graphs.captured(partial(update_members, together, own), (together, own))
     version = peers.version("ours")
     entries = [
         Contender("ours, one by one", version, {STEP: one_by_one}, lambda: outputs(False), ("loop",)),

@@ -1,5 +1,7 @@
 """A task is data with a passport: four tensors, how they enter a network, and where they really came from."""
 
+import functools
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -61,11 +63,15 @@ class Task:
         """``batch``, as ``training.fit`` asks for it: sparse spikes as lists."""
         return self.batch(x, generator, train, listed=True)
 
-    def test_batch_size(self, batch_size: int) -> int:
+    def test_batch_size(self, batch_size: int, device: str = "cpu") -> int:
         """In what batches runs with this batch size are tested: at least 100 for MDN's networks, in which
-        nothing depends on the batch unless it is normalised as a whole.
+        nothing depends on the batch unless it is normalised as a whole; on a GPU 500 for PLIF's, or as many
+        as have six million inputs (128 maps of them in float32 take 3 GB).
         """
-        return max(batch_size, 100) if self.paper == "mdn" and not self.normalise_batch else batch_size
+        if self.paper == "mdn":
+            return batch_size if self.normalise_batch else max(batch_size, 100)
+        inputs = self.time_steps * math.prod(self.input_shape[1:])
+        return max(batch_size, min(500, 6_000_000 // inputs)) if device.startswith("cuda") else batch_size
 
     def batch(
         self, x: Tensor, generator: torch.Generator, train: bool, listed: bool = False
@@ -87,7 +93,7 @@ class Task:
             x = {"affine": random_affine, "crop_flip": random_crop_flip}[self.augmentation](x, generator)
         if self.mean is not None:
             shape = (-1, *[1] * (x.dim() - 2))
-            x = (x - x.new_tensor(self.mean).view(shape)) / x.new_tensor(self.std).view(shape)
+            x = (x - _there(self.mean, x.device).view(shape)) / _there(self.std, x.device).view(shape)
         if self.normalise_batch:
             x = (x - x.mean()) / x.std(correction=0).clamp_min(1e-6)
         if self.encoding == "sequence":
@@ -99,6 +105,12 @@ class Task:
                     return encoding.bernoulli_spikes(x, self.time_steps, generator)
             return encoding.bernoulli(x, self.time_steps, generator)
         return encoding.direct(x, self.time_steps)
+
+
+@functools.cache
+def _there(values: tuple, device: torch.device) -> Tensor:
+    """On the device from the first call on: a recorded step copies nothing there."""
+    return torch.tensor(values, dtype=torch.float32, device=device)
 
 
 def random_affine(

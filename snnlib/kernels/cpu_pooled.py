@@ -45,7 +45,8 @@ def _forward(x, pooled, parameters, c, per, first, last):
 
 
 def _backward(x, g, gx, gp, parameters, c, per, first, last):
-    """gx [T, rows, W] is written; gp [LEARNED, blocks, 1] receives sums over a block, or is None.
+    """gx [T or 1, rows, W] is written, of a single step at every T the sum from the last to the first in the
+    precision of gx (``still``); gp [LEARNED, blocks, 1] receives sums over a block, or is None.
 
     Of several entries that are equal the first in reading order gets the gradient, as PyTorch has it.
     """
@@ -53,6 +54,7 @@ def _backward(x, g, gx, gp, parameters, c, per, first, last):
     p = (parameters[0, 0, 0], parameters[1, 0, 0], parameters[2, 0, 0], parameters[3, 0, 0])
     before = np.empty((T, per * 2 * width), parameters.dtype)  # V before each step
     spikes = np.empty((T, per * 2 * width), parameters.dtype)
+    one = np.empty(per * 2 * width, gx.dtype)
     local = np.empty((4, per * 2 * width), parameters.dtype)  # gradients of spike, V and parameter; V
     for index in range(first, last):
         top = index * per
@@ -69,7 +71,9 @@ def _backward(x, g, gx, gp, parameters, c, per, first, last):
         for back in range(T):
             t = T - 1 - back
             current = x[min(t, x.shape[0] - 1), 2 * top : 2 * (top + count)].reshape(-1)
-            gx_t = gx[t, 2 * top : 2 * (top + count)].reshape(-1)
+            gx_t = gx[min(t, gx.shape[0] - 1), 2 * top : 2 * (top + count)].reshape(-1)
+            added = back > 0 and gx.shape[0] < T
+            out = one if added else gx_t
             for row in range(count):
                 above, start = g[t, top + row], row * 2 * width
                 for k in range(above.size):
@@ -83,9 +87,12 @@ def _backward(x, g, gx, gp, parameters, c, per, first, last):
                 gi, gh, _, gk, _, _, _ = adjoint(
                     read(current, j), before[t, j], c[ZERO], p, c, local[0, j], local[1, j], c[ZERO]
                 )
-                write(gx_t, j, gi)
+                write(out, j, gi)
                 local[1, j] = gh
                 local[2, j] += gk
+            if added:
+                for j in range(n):
+                    write(gx_t, j, read(gx_t, j) + read(one, j))
         if gp is not None:
             summed = 0.0
             for j in range(n):

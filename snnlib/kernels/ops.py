@@ -60,11 +60,23 @@ def run(
     rows = six(parameters, initial, current_seq)
     if trace or transforming() or not current_seq.numel():
         return reference.run(kind, current_seq, rows[:4], rows[4:], constants, trace)
+    if all(row.numel() == 1 for row in rows) and (axes := _in_memory(current_seq)):
+        # No neuron has a place, so they may come as they lie there: no copy, and what leaves lies likewise.
+        spikes = run(kind, current_seq.permute(axes), parameters, initial, constants)
+        return spikes.permute([axes.index(i) for i in range(len(axes))])
     table = torch.stack(torch.broadcast_tensors(*rows))
     members = table.shape[1] if table.dim() > 2 else 1
     table = table.reshape(6, members, -1)
     current = current_seq.reshape(len(current_seq), members, -1)
     return torch.ops.snnlib.neuron(current, table, list(constants), kind).view(current_seq.shape)
+
+
+def _in_memory(x: Tensor) -> tuple[int, ...]:
+    """The axes of a sequence as its steps lie in memory, where that is another dense order: channels last."""
+    if x.is_contiguous() or x[0].is_contiguous():
+        return ()
+    axes = sorted(range(1, x.dim()), key=x.stride, reverse=True)
+    return (0, *axes) if x[0].permute([i - 1 for i in axes]).is_contiguous() else ()
 
 
 def six(
@@ -86,9 +98,8 @@ def fitted(value: Tensor | float, current: Tensor) -> Tensor:
     """A parameter of ``run`` as a tensor that broadcasts against one step of the current; or ValueError."""
     precision = reference.precision(current)
     if not isinstance(value, Tensor):
-        # Filled on the device: nothing is copied there, which the recording of a graph would forbid.
         value = reference.number("A parameter of a neuron", value)
-        return torch.full((), value, dtype=precision, device=current.device)
+        return _number(value, precision, current.device)
     shape = current.shape[1:]
     usual = value.dim() == 0 or value.shape == shape[-1:]
     if usual and value.dtype == precision and value.device == current.device:
@@ -111,6 +122,23 @@ def fitted(value: Tensor | float, current: Tensor) -> Tensor:
         )
     shape = (members, *[1] * (len(shape) - 2), width) if members != 1 else (width,) if width != 1 else ()
     return value.to(precision).reshape(shape)
+
+
+_numbers: dict[tuple, Tensor] = {}
+
+
+def _number(value: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A number as a tensor, on a GPU made once: a kernel saved for every layer and step. It is filled there:
+    nothing is copied, which the recording of a graph would forbid.
+    """
+    key = value, dtype, device
+    if device.type != "cuda" or key not in _numbers:
+        with torch.inference_mode(False):
+            made = torch.full((), value, dtype=dtype, device=device)
+        if device.type != "cuda" or type(made) is not Tensor or transforming() or len(_numbers) > 999:
+            return made  # none of a trace's own tensors is kept
+        _numbers[key] = made
+    return _numbers[key]
 
 
 def _by_reference(current: Tensor, parameters: Tensor, constants: Sequence[float], kind: str) -> Tensor:

@@ -14,15 +14,17 @@ def run(
     parameters: Sequence[Tensor | float],
     initial: Sequence[Tensor | float],
     constants: Sequence[float],
+    steps: int = 0,
 ) -> Tensor:
-    """Spikes of a layer of neurons for its maps ``[T, B, C, H, W]``, max-pooled by 2: ``[T, B, C, H //
-    size, W // 2]``; see ``pools``.
+    """Spikes of a layer of neurons for its maps ``[T, B, C, H, W]``, or ``[1, B, C, H, W]`` at each of so many
+    ``steps``, max-pooled by 2: ``[T, B, C, H // 2, W // 2]``; see ``pools``.
     """
+    steps = steps or len(current_seq)
     table = torch.stack(ops.six(parameters, initial, current_seq)).reshape(6, 1, 1)
     rows = current_seq.flatten(1, -2)
-    pooled = torch.ops.snnlib.neuron_pool(rows, table, list(constants))
+    pooled = torch.ops.snnlib.neuron_pool(rows, table, list(constants), steps)
     sides = [side // 2 for side in current_seq.shape[-2:]]
-    return pooled.view(*current_seq.shape[:-2], *sides)
+    return pooled.view(steps, *current_seq.shape[1:-2], *sides)
 
 
 def pools(kind: str, current_seq: Tensor, parameters: Sequence[Tensor | float], size: int) -> bool:
@@ -38,15 +40,15 @@ def pools(kind: str, current_seq: Tensor, parameters: Sequence[Tensor | float], 
 
 
 @torch.library.custom_op("snnlib::neuron_pool", mutates_args=(), device_types="cpu")
-def neuron_pool(current: Tensor, parameters: Tensor, constants: Sequence[float]) -> Tensor:
-    """current [T, rows, W], parameters [6, 1, 1] -> pooled spikes [T, rows // 2, W // 2]."""
+def neuron_pool(current: Tensor, parameters: Tensor, constants: Sequence[float], steps: int) -> Tensor:
+    """current [T or 1, rows, W], parameters [6, 1, 1] -> pooled spikes [T, rows // 2, W // 2]."""
     from snnlib.kernels import cpu_pooled
 
     x, parameters = ops.once(current), parameters.contiguous()
-    pooled = x.new_empty((len(current), current.shape[1] // 2, current.shape[2] // 2))
+    pooled = x.new_empty((steps, current.shape[1] // 2, current.shape[2] // 2))
     per, typed = _pooled_arguments(current, parameters, constants)
     arguments = (x, pooled, parameters, typed, per)
-    threads.share(cpu_pooled.FORWARD, arguments, -(-pooled.shape[1] // per), current.numel())
+    threads.share(cpu_pooled.FORWARD, arguments, -(-pooled.shape[1] // per), 4 * pooled.numel())
     return pooled
 
 
@@ -62,7 +64,7 @@ def neuron_pool_backward(
     count = -(-grad.shape[1] // per)
     sums = parameters.new_zeros((1, count, 1)) if learn else None
     arguments = (x, grad.contiguous(), gx, sums, parameters, typed, per)
-    threads.share(cpu_pooled.BACKWARD, arguments, count, current.numel())
+    threads.share(cpu_pooled.BACKWARD, arguments, count, 4 * grad.numel())
     if not learn:
         return gx, parameters.new_empty(0)
     total = torch.zeros_like(parameters)
@@ -78,17 +80,17 @@ def _pooled_arguments(current, parameters, constants):
 
 
 @neuron_pool.register_fake
-def _pooled_shape(current, parameters, constants):
-    return current.new_empty((len(current), current.shape[1] // 2, current.shape[2] // 2))
+def _pooled_shape(current, parameters, constants, steps):
+    return current.new_empty((steps, current.shape[1] // 2, current.shape[2] // 2))
 
 
 @neuron_pool_backward.register_fake
-def _pooled_backward_shapes(grad, current, parameters, constants, size, learn):
+def _pooled_backward_shapes(grad, current, parameters, constants, learn):
     return current.new_empty(current.shape), parameters.new_empty(parameters.shape if learn else 0)
 
 
 def _keep_pooled(ctx, inputs, output):
-    current, parameters, ctx.constants = inputs
+    current, parameters, ctx.constants, _ = inputs
     ctx.save_for_backward(current, parameters)
 
 
@@ -96,7 +98,7 @@ def _differentiate_pooled(ctx, grad):
     current, parameters = ctx.saved_tensors
     learn = ctx.needs_input_grad[1]
     gx, gp = torch.ops.snnlib.neuron_pool_backward(grad, current, parameters, ctx.constants, learn)
-    return gx, gp if learn else None, None
+    return gx, gp if learn else None, None, None
 
 
 neuron_pool.register_autograd(_differentiate_pooled, setup_context=_keep_pooled)

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnlib import neurons, training
+from snnlib import graphs, neurons, training
 from snnlib.networks import neuron_layers, recorded_spikes
-from snnlib.runs import graphs
+from snnlib.optimiser import adam, scheduler_of
 
 
 class Linear(nn.Module):
@@ -142,17 +142,27 @@ def fit(
     """
     device = training.device_of(members[0])
     together = Ensemble(members).to(device)
-    groups = training.parameter_groups(together, learning_rate, theta_learning_rate)
-    on_gpu = device.startswith("cuda")
-    if on_gpu:  # a recorded step reads its learning rate from the device
-        groups = [group | {"lr": torch.tensor(group["lr"], device=device)} for group in groups]
-    optimiser = torch.optim.Adam(groups, fused=True, capturable=on_gpu)
-    scheduler = training.scheduler_of(schedule, optimiser)
-    task_x, task_y = task.train_x.to(device), task.train_y.to(device)
-    step = Step(together, optimiser)
+    optimiser = adam(together, learning_rate, theta_learning_rate)
+    scheduler = scheduler_of(schedule, optimiser)
+    x, y = (training.resident(tensor, device) for tensor in (task.train_x, task.train_y))
+    encoders = [torch.Generator(device) for _ in seeds]
+
+    def encoded_update(samples: Tensor, target: Tensor) -> Tensor:
+        if target.dim() == 2:
+            target = functional.one_hot(target, task.classes)
+        return update(together, optimiser, _stacked(task, samples, encoders, train=True), target.float())
+
+    step = graphs.captured(encoded_update, (together, optimiser, *encoders))
 
     def train_epoch(epoch: int) -> list[float]:
-        return _train_epoch(step, task, task_x, task_y, seeds, epoch, batch_size, device)
+        orders = []
+        for seed, generator in zip(seeds, encoders, strict=True):
+            generator.manual_seed(training.stream_seed(seed, epoch, "encode"))
+            orders.append(torch.randperm(len(x), generator=training.random_stream(seed, epoch, "order")))
+        totals = torch.zeros(len(seeds), device=device)
+        for batch in torch.stack(orders).to(x.device).split(batch_size, 1):
+            totals += step(x[batch].to(device), y[batch.to(y.device)].to(device)) * batch.shape[1]
+        return (totals / len(x)).tolist()
 
     def tested() -> list[dict]:
         together.unstack()
@@ -166,54 +176,28 @@ def fit(
     return histories
 
 
-class Step:
-    """One update of all members; on a GPU recorded at the first batch and replayed for those of its size."""
-
-    def __init__(self, together: Ensemble, optimiser: torch.optim.Optimizer):
-        self.together, self.optimiser = together, optimiser
-        self.replay = None
-
-    def __call__(self, x_seq: Tensor, target: Tensor) -> Tensor:
-        """Losses ``[M]`` for x_seq ``[T, M, B, inputs]`` and target ``[M, B, classes]``."""
-        if self.replay is None:
-            self.replay = graphs.captured(self._update, (x_seq, target), (self.together, self.optimiser))
-        return self.replay(x_seq, target)
-
-    def _update(self, x_seq: Tensor, target: Tensor) -> Tensor:
-        losses = (self.together(x_seq).mean(0) - target).square().mean((1, 2))
-        self.optimiser.zero_grad()
-        losses.sum().backward()  # no member's loss reaches another's weights
-        self.optimiser.step()
-        return losses.detach()
-
-
-def _train_epoch(step, task, x, y, seeds, epoch, batch_size, device) -> list[float]:
-    orders = [
-        torch.randperm(len(x), generator=training.random_stream(seed, epoch, "order")).to(x.device)
-        for seed in seeds
-    ]
-    encoders = [training.random_stream(seed, epoch, "encode", device) for seed in seeds]
-    totals = torch.zeros(len(seeds), device=device)
-    for batches in zip(*[order.split(batch_size) for order in orders], strict=True):
-        x_seq = _stacked(task, [x[batch] for batch in batches], encoders, train=True)
-        target = torch.stack([y[batch] for batch in batches])
-        if target.dim() == 2:
-            target = functional.one_hot(target, task.classes)
-        totals += step(x_seq, target.float()) * target.shape[1]
-    return (totals / len(x)).tolist()
+def update(together: Ensemble, optimiser: torch.optim.Optimizer, x_seq: Tensor, target: Tensor) -> Tensor:
+    """One step of all members: losses ``[M]`` for x_seq ``[T, M, B, inputs]`` and target ``[M, B, classes]``."""
+    losses = (together(x_seq).mean(0) - target).square().mean((1, 2))
+    optimiser.zero_grad()
+    losses.sum().backward()  # no member's loss reaches another's weights
+    optimiser.step()
+    return losses.detach()
 
 
 @torch.no_grad()
 def evaluate(together: Ensemble, task, seeds: Sequence[int], batch_size: int, device: str) -> list[dict]:
     """``training.evaluate`` on the test set, for each member, as an epoch's report has it."""
-    x, y = task.test_x.to(device), task.test_y.to(device)
+    x, y = (training.resident(tensor, device) for tensor in (task.test_x, task.test_y))
     encoders = [training.random_stream(seed, 0, "evaluate", device) for seed in seeds]
     scores, rates = [], []
     for batch in training.test_batches(len(y), batch_size):
-        x_seq = _stacked(task, [x[batch]] * len(seeds), encoders, train=False)
+        samples = x[batch.to(x.device)].to(device)
+        x_seq = _stacked(task, [samples] * len(seeds), encoders, train=False)
         with recorded_spikes(together) as spikes:
             output = together(x_seq).mean(0)
-        scores.append(torch.stack([training.score(member, y[batch]) for member in output]))
+        targets = y[batch.to(y.device)].to(device)
+        scores.append(torch.stack([training.score(member, targets) for member in output]))
         rates.append(_member_rates(together, spikes) * len(batch))
     accuracies = (100 * torch.cat(scores, 1).double().mean(1)).tolist()
     mean_rates = (sum(rates) / len(y)).tolist()

@@ -88,7 +88,7 @@ def train_together(runs: Sequence[Run], store: Path, until: float = math.inf) ->
     shared = {
         "epochs": one.epochs,
         "batch_size": one.batch_size,
-        "test_batch_size": task.test_batch_size(one.batch_size),
+        "test_batch_size": task.test_batch_size(one.batch_size, device),
         "learning_rate": one.learning_rate,
         "theta_learning_rate": one.theta_learning_rate,
         "schedule": one.schedule,

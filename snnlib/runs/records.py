@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from snnlib import datasets, neurons
 from snnlib.networks import neuron_layers
@@ -38,12 +38,21 @@ def _w_over_tau(network: nn.Module) -> dict:
         for m in modules[first:]
         if isinstance(m, neurons.PLIF | neurons.LIF)
     )
-    ratio = (modules[first].weight.detach() / tau).double().cpu().numpy()
-    return {
-        "mean": float(ratio.mean()),
-        "variance": float(ratio.var()),
-        "quantiles": [float(q) for q in np.quantile(ratio, W_OVER_TAU_QUANTILES)],
-    }
+    ratio = (modules[first].weight.detach() / tau).double()
+    if ratio.is_cuda:  # millions of numbers, after every epoch
+        mean, variance, quantiles = ratio.mean(), ratio.var(correction=0), sorted_quantiles(ratio)
+    else:
+        ratio = ratio.numpy()
+        mean, variance, quantiles = ratio.mean(), ratio.var(), np.quantile(ratio, W_OVER_TAU_QUANTILES)
+    return {"mean": float(mean), "variance": float(variance), "quantiles": quantiles.tolist()}
+
+
+def sorted_quantiles(values: Tensor) -> Tensor:
+    """NumPy's quantiles W_OVER_TAU_QUANTILES of all values, on their device."""
+    ordered = values.flatten().sort().values
+    at = torch.tensor(W_OVER_TAU_QUANTILES, dtype=torch.float64, device=values.device) * (len(ordered) - 1)
+    low, high = ordered[at.floor().long()], ordered[at.ceil().long()]
+    return low + (high - low) * (at - at.floor())
 
 
 def record(r: Run, task: datasets.Task, history: list[dict], device: str) -> dict:
@@ -81,7 +90,7 @@ def record(r: Run, task: datasets.Task, history: list[dict], device: str) -> dic
         ],
         "w_over_tau": [{"epoch": h["epoch"], **h["w_over_tau"]} for h in history if "w_over_tau" in h],
         "device": torch.cuda.get_device_name()
-        if device == "cuda"
+        if device.startswith("cuda")
         else f"CPU, {torch.get_num_threads()} thread",
         "seconds": sum(h["seconds"] for h in history),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

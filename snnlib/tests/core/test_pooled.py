@@ -88,7 +88,7 @@ def test_operators_are_whole():
     current.requires_grad_()
     table.requires_grad_()
     tests = ("test_schema", "test_faketensor", "test_autograd_registration")
-    torch.library.opcheck(pooled.neuron_pool, (current, table, list(CONSTANTS)), test_utils=tests)
+    torch.library.opcheck(pooled.neuron_pool, (current, table, list(CONSTANTS), 3), test_utils=tests)
     x = maps(3, 1, 1, 4, 4).requires_grad_()
     out = pooled.run("lif", x, (0.5,), (0.0,), CONSTANTS).float().square().sum()
     (gx,) = torch.autograd.grad(out, x, create_graph=True)

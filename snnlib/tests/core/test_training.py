@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from snnlib import encoding, networks, training
+from snnlib import optimiser as optimiser_
 from snnlib.neurons import PLIF, FirstOrder, SecondOrder
 
 SETTINGS = {"seed": 3, "epochs": 3, "batch_size": 20, "learning_rate": 1e-2}
@@ -127,7 +128,7 @@ def test_schedules():
         ("cosine16", 8, 0.5),
     ):
         optimiser = torch.optim.Adam([parameter], lr=1.0)
-        schedule = training.scheduler_of(name, optimiser)
+        schedule = optimiser_.scheduler_of(name, optimiser)
         for _ in range(epoch):
             optimiser.step()
             schedule.step()
