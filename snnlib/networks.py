@@ -119,8 +119,7 @@ class ConvNet(nn.Sequential):
     """
 
     def forward(self, x_seq: Tensor) -> Tensor:
-        half = x_seq.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")
-        together = self.training and (half or x_seq.is_cuda)
+        together = self.training and _kernels_for_blocks(x_seq)
         place, layers = 0, [*self, None, None]
         while (layer := layers[place]) is not None:
             neuron = layers[place + 1]
@@ -134,6 +133,10 @@ class ConvNet(nn.Sequential):
             x_seq = neuron(maps, pool=size, norm=norm, steps=steps)
             place += 3 if size else 2
         return x_seq
+
+
+def _kernels_for_blocks(x_seq: Tensor) -> bool:
+    return x_seq.is_cuda or x_seq.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")
 
 
 def expand(notation: str) -> list[str]:

@@ -65,8 +65,7 @@ def _statistics(flat: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     return mean, (variance + eps).rsqrt()
 
 
-@torch.library.custom_op("snnlib::block", mutates_args=())
-def block(
+def _forward(
     flat: Tensor,
     weight: Tensor | None,
     bias: Tensor | None,
@@ -98,8 +97,7 @@ def _affine(mean: Tensor, inverse: Tensor, weight: Tensor | None, bias: Tensor |
     return mean, weight * inverse, bias
 
 
-@torch.library.custom_op("snnlib::block_backward", mutates_args=())
-def block_backward(
+def _backward(
     grad: Tensor,
     flat: Tensor,
     weight: Tensor | None,
@@ -127,6 +125,10 @@ def block_backward(
     share = norm[1] * (flat.shape[1] / flat.numel())
     gpu_block.through_statistics(gx, y, mean, norm[1], -share * inverse.square() * shifted, -share * total)
     return gx.flatten(0, 1), (shifted * inverse).to(weight.dtype), total.to(weight.dtype), of_parameters
+
+
+block = torch.library.custom_op("snnlib::block", _forward, mutates_args=())
+block_backward = torch.library.custom_op("snnlib::block_backward", _backward, mutates_args=())
 
 
 @block.register_fake

@@ -20,12 +20,10 @@ from torch import Tensor
 
 from snnlib.kernels import reference, steps
 
-WHOLE = 32
-"""Longest sequence whose states the backward pass keeps in registers from beginning to end."""
-
-SEGMENT = 16
-"""Steps at a time of a longer sequence. Half as many checkpoints would save 2 to 3 % of the traffic, and take
-Triton four times as long to compile."""
+WHOLE = 10
+"""Longest sequence whose states the backward pass keeps in registers from beginning to end; a longer one is cut
+into equal segments no longer than this. Half as many checkpoints would save a few percent of the traffic, and take
+Triton four times as long to compile: half a minute and more at the papers' 20 to 30 steps."""
 
 AHEAD = 8
 """Loads that a thread has in flight: a step's values are asked for so many steps before they are needed, and
@@ -43,6 +41,9 @@ VECTOR_BYTES = 16
 REGISTERS = 96
 """Of a thread's registers, those that the backward pass may fill with current and states of a segment; more
 would leave too few threads on a multiprocessor to hide the memory's latency."""
+
+SIZES = ("members", "width")
+"""Arguments for whose values 1 and multiples of 16 nothing is compiled anew."""
 
 OPTIONS = {"num_warps": THREADS // 32, "num_stages": 1, "enable_fp_fusion": False}
 """No fused multiply-add: it rounds once where PyTorch rounds twice, and would move spikes."""
@@ -134,7 +135,7 @@ def _charge(
     return rows, states, v, u
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def _forward(
     x, spikes, parameters, members, lanes, width,
     STEP: tl.constexpr, C: tl.constexpr, T: tl.constexpr, SEGMENT: tl.constexpr, AHEAD: tl.constexpr,
@@ -152,7 +153,7 @@ def _forward(
         )  # fmt: skip
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def _backward(
     grad, x, gx, gp, checkpoints, parameters, members, lanes, width, unity,
     STEP: tl.constexpr, ADJOINT: tl.constexpr, STATES: tl.constexpr, LEARNED: tl.constexpr, C: tl.constexpr,
@@ -233,7 +234,7 @@ def forward(
     """``snnlib::neuron`` (``ops.py``); spikes, 0 and 1, have ``spike_dtype``, by default the current's."""
     spikes = current.new_empty((steps, *current.shape[1:]), dtype=spike_dtype or current.dtype)
     if spikes.numel():
-        segment = steps if steps <= WHOLE else SEGMENT
+        segment = equal_part(steps, WHOLE)
         common, grid = _common(current, parameters, constants, steps, segment, _width(current))
         with torch.cuda.device_of(current):
             _forward[grid](current, spikes, parameters.contiguous(), STEP=STEPS[kind][0], **common)
@@ -250,7 +251,7 @@ def backward(
     if not grad.numel():
         return gx.zero_(), torch.zeros_like(parameters) if learn else parameters.new_empty(0)
     states, learned = reference.STEPS[kind][1], reference.LEARNED[kind] if learn else 0
-    segment = steps if steps <= WHOLE else SEGMENT
+    segment = equal_part(steps, WHOLE)
     kept = segment * (1 + states) * max(1, current.element_size() // 4)
     common, grid = _common(current, parameters, constants, steps, segment, _width(current, REGISTERS // kept))
     dtype = reference.precision(current)
@@ -269,6 +270,11 @@ def backward(
     per_row = gp.unflatten(2, (-1, width)) if width > 1 else gp.unsqueeze(-1)
     total[:learned] = per_row.sum(2, dtype=torch.float64).to(total.dtype)
     return gx, total
+
+
+def equal_part(steps: int, most: int) -> int:
+    """Steps of each of as few equal parts as possible, none longer than ``most``."""
+    return -(-steps // -(-steps // most))
 
 
 def _width(current: Tensor, limit: int = VECTOR_BYTES) -> int:

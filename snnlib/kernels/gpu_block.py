@@ -24,6 +24,9 @@ multiprocessor, and Triton's time to compile grows with the cube of the steps.
 
 BLOCK = gpu.THREADS
 
+SIZES = ("windows", "channels", "rows", "columns", "st", "sn", "sc", "sh", "sw", "count", "per_channel")
+"""Numbers of which nothing is compiled anew: a thread reads neuron by neuron, whatever they divide by."""
+
 
 @triton.jit
 def _place(
@@ -89,7 +92,7 @@ def _start(y, v, first, inside, sh, sw, DTYPE: tl.constexpr, POOL: tl.constexpr)
     return always, states
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def _forward(
     y, out, mean, scale, bias, parameters, windows, channels, rows, columns, st, sn, sc, sh, sw,
     STEP: tl.constexpr, C: tl.constexpr, T: tl.constexpr, SEGMENT: tl.constexpr, POOL: tl.constexpr,
@@ -113,7 +116,7 @@ def _forward(
             at += windows
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def _backward(
     grad, y, gx, gk, sums, checkpoints, mean, scale, bias, parameters,
     windows, channels, rows, columns, st, sn, sc, sh, sw, unity,
@@ -196,7 +199,7 @@ def _backward(
     tl.store(gk + tl.program_id(0), tl.sum(tl.where(inside, gk_sum, zero), axis=0))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def _through_statistics(
     gx, y, mean, scale, slope, offset, count, per_channel, channels, DTYPE: tl.constexpr, BLOCK: tl.constexpr
 ):
@@ -269,7 +272,7 @@ def _common(y, norm, parameters, constants, steps, pool):
     held, batch, channels, height, width = y.shape
     windows = batch * channels * (height // pool) * (width // pool)
     arguments = (*norm, parameters, windows, channels, height // pool, width // pool, *y.stride())
-    segment = -(-steps // -(-steps * pool * pool // KEPT))
+    segment = gpu.equal_part(steps, KEPT // (pool * pool))
     named = {"C": tuple(map(float, constants)), "T": steps, "SEGMENT": segment, "POOL": pool, "LAST": last(y)}
     named |= {"STILL": held < steps, "BLOCK": BLOCK}
     named["DTYPE"] = tl.float64 if parameters.dtype == torch.float64 else tl.float32

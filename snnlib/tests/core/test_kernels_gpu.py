@@ -138,7 +138,6 @@ def test_long_sequences_are_cut_into_segments(kind, steps, still):
 @pytest.mark.parametrize("kind", NEURONS)
 def test_every_neuron_in_segments(kind, monkeypatch):
     monkeypatch.setattr(gpu, "WHOLE", 2)
-    monkeypatch.setattr(gpu, "SEGMENT", 2)
     check(kind, 5, 4, members=2, lanes=140, width=70, dtype=torch.float32, still=False)
 
 
