@@ -11,7 +11,13 @@ def record(neuron, seed, accuracy, *, order="", tau=0.0, task="tidigits", **test
         "config": config,
         **{"task": task, "neuron": neuron, "seed": seed, "hash": f"{neuron}{seed}{order}{tau}{task}"},
         **{"accuracy_last": accuracy, "tests": {"in order": accuracy, **tests}},
-        **{"train_samples": 60, "test_samples": 40, "dataset": "digits", "spike_rates": [0.02, 0.1]},
+        **{
+            "train_samples": 60,
+            "test_samples": 40,
+            "dataset": "digits",
+            "source": "part",
+            "spike_rates": [0.02, 0.1],
+        },
     }
 
 
