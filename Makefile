@@ -9,7 +9,7 @@ ARGS ?=
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help env all read data plan fill report verify test lint lab clean publish bench 00 01 02 03 04 05 06 07
+.PHONY: help env all read data plan fill report verify test lint lab clean publish bench 00 01 02 03 04 05 06 07 08
 
 # Any Python from 3.11 on starts things off; environment.py then finds or makes the one that has the packages.
 BOOT := $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -48,7 +48,7 @@ help:  ## this list
 env:  ## use the active Python if it has everything, otherwise install requirements.lock into .venv
 	@$(if $(BOOT),$(BOOT) snnlib/chapters/environment.py $(READ),echo "make env: Python 3.11 or newer is needed and none is on the PATH; install one (or \`conda env create -f environment.yml\` and activate it)" >&2; exit 1)
 
-all: env $(DATA)  ## everything: chapters 00 to 06 and the report; recorded: then a few runs trained again
+all: env $(DATA)  ## everything: chapters 00 to 06, 08 and the report; recorded: then a few runs trained again
 	@trap 'exit 130' INT; status=0; $(PY) -m snnlib.chapters run all $(RUN) || status=$$?; \
 	[ $$status -ge 2 ] && exit $$status; \
 	$(PY) -m snnlib.chapters report --profile $(PROFILE) || exit $$?; \
@@ -56,7 +56,7 @@ all: env $(DATA)  ## everything: chapters 00 to 06 and the report; recorded: the
 
 read: all  ## the same without PyTorch, 0.6 GB installed instead of 7: what needs it is left out with a sentence
 
-00 01 02 03 04 05 06 07: env $(DATA)  ## one chapter (trains what it lacks), e.g. make 03 PROFILE=smoke ARGS="-p seeds 3"
+00 01 02 03 04 05 06 07 08: env $(DATA)  ## one chapter (trains what it lacks), e.g. make 03 PROFILE=smoke ARGS="-p seeds 3"
 	@$(PY) -m snnlib.chapters run $@ $(RUN)
 
 data: env  ## fetch the small data sets; larger ones by name, e.g. make data SETS="n_mnist cifar10_dvs"

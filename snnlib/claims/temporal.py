@@ -48,9 +48,9 @@ def quiet(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None
 
 def setting_of(record: dict) -> str:
     """How a record of chapter 08 is written in an argument."""
-    config = record["config"]
-    tau = f"/tau:{config['tau']:g}" * bool(config["tau"])
-    return record["neuron"] + tau + f"/order:{config['order']}" * ("order" in config)
+    tau, order = record["config"]["tau"], record["config"].get("order")
+    parts = (f"tau:{tau:g}" if tau else "", f"order:{order}" if order else "")
+    return "/".join([record["neuron"], *filter(None, parts)])
 
 
 def _values(records, task, settings, best) -> dict[int, tuple[list[float], list[dict]]]:

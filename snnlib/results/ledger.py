@@ -33,9 +33,9 @@ FIGURES = {
         "plif_figS5",
     ),
     "05_pooling": ("plif_fig5",),
-    "06_claims": ("claims_main", "claims_mdn", "claims_plif", "beyond_gains"),
+    "06_claims": ("claims_main", "claims_mdn", "claims_plif", "claims_ours", "beyond_gains"),
     "07_performance": ("speed_ratios", "speed_memory", "speed_synapse"),
-    "08_time": ("time_order", "dynamics_parts", "robustness"),
+    "08_time": ("time_order", "dynamics_parts", "robustness", "operations"),
 }
 
 TABLES = {
@@ -54,7 +54,7 @@ TABLES = {
     "05_pooling": ("plif_table5",),
     "06_claims": ("claims", "beyond"),
     "07_performance": ("speed",),
-    "08_time": ("time_bench", "operations"),
+    "08_time": ("time_bench", "operation_costs"),
 }
 
 _UNNUMBERED = {
@@ -70,12 +70,14 @@ _UNNUMBERED = {
     "dynamics_parts": "Our questions: the 2nd-order neuron taken apart, and time constants",
     "robustness": "Our questions: a disturbed time axis",
     "time_bench": "Our questions: both papers' neurons on one bench",
-    "operations": "Our questions: operations, sparsity and footprint",
+    "operations": "Our questions: accuracy and spikes",
+    "operation_costs": "Our questions: operations, sparsity and footprint",
     "explorer": "To touch: both neurons under one current",
     "claims": "Scoreboard: the claims of both papers",
     "claims_main": "Scoreboard: the main claims of both papers",
     "claims_mdn": "Scoreboard: all claims of the MDN paper",
     "claims_plif": "Scoreboard: all claims of the PLIF paper",
+    "claims_ours": "Scoreboard: our own questions",
     "beyond": "Beyond the papers: what further steps add",
     "beyond_gains": "Beyond the papers: gains over the faithful runs",
 }

@@ -60,7 +60,7 @@ def mdn_run(
         epochs=epochs or int(table.epochs),
         batch_size=int(table.batch_size),
         learning_rate=float(table.eta_w),
-        theta_learning_rate=float(table.eta_d) if learned else 0.0,
+        theta_learning_rate=_eta_d(task) if learned else 0.0,
         time_steps=datasets.view(task, "mdn", **options)["time_steps"],
         schedule="step50",
         train_samples=train_samples,
@@ -68,6 +68,12 @@ def mdn_run(
         task_options=tuple(sorted(options.items())),
         code=code_of("mdn", task, **options),
     )
+
+
+def _eta_d(task: str) -> float:
+    """Learning rate of theta (Table 1); MNIST's where the table has none."""
+    eta_d = published.table("mdn_table1").set_index("task").eta_d
+    return float(eta_d[task] if eta_d.notna()[task] else eta_d["mnist"])
 
 
 def plif_run(
@@ -208,13 +214,11 @@ def beyond_mdn(tasks: Iterable[str], seeds: int, **budget) -> list[Run]:
     Table 1 has none; all of them.
     """
     faithful = transfer(tasks, ("2-FS",), seeds, **budget)
-    eta_d = published.table("mdn_table1").set_index("task").eta_d
     runs = list(faithful)
     for r in faithful:
         cycle = {"schedule": f"cosine{r.epochs}"}
         loss = {} if r.task == "nettalk" else {"loss": "cross-entropy"}
-        rate = float(eta_d[r.task] if eta_d.notna()[r.task] else eta_d["mnist"])
-        tuned = {"neuron": "learned", "theta_learning_rate": rate}
+        tuned = {"neuron": "learned", "theta_learning_rate": _eta_d(r.task)}
         steps = (cycle, loss, tuned, cycle | loss | tuned)
         runs += [replace(r, **step) for step in steps if step]
     return runs

@@ -171,8 +171,8 @@ def test_a_failing_chapter_leaves_only_the_failed_copy(folder, results_in, capsy
 
 
 def test_wrong_input_ends_with_status_2_and_one_line(capsys):
-    assert chapters.main(["run", "08"]) == 2
-    assert capsys.readouterr().err.startswith("There is no chapter '08': use one of 00_both_papers")
+    assert chapters.main(["run", "09"]) == 2
+    assert capsys.readouterr().err.startswith("There is no chapter '09': use one of 00_both_papers")
 
 
 def test_a_mistyped_data_folder_is_named_before_anything_is_planned(tmp_path, monkeypatch, capsys):

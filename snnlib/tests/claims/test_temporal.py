@@ -1,0 +1,67 @@
+"""Our own claims about time: sides, the best of several, sums, and what is missing."""
+
+import pytest
+
+from snnlib.claims import temporal
+
+
+def record(neuron, seed, accuracy, *, order="", tau=0.0, task="tidigits", **tests):
+    config = {"tau": tau, "tests": ["in order", *tests]} | ({"order": order} if order else {})
+    return {
+        "config": config,
+        **{"task": task, "neuron": neuron, "seed": seed, "hash": f"{neuron}{seed}{order}{tau}{task}"},
+        **{"accuracy_last": accuracy, "tests": {"in order": accuracy, **tests}},
+        **{
+            "train_samples": 60,
+            "test_samples": 40,
+            "dataset": "digits",
+            "source": "part",
+            "spike_rates": [0.02, 0.1],
+        },
+    }
+
+
+RECORDS = [
+    *(record("2-WDS", seed, 70 + seed, shuffled=40 + 2 * seed) for seed in range(3)),
+    *(record("2-FS", seed, 60 + seed, shuffled=58 + seed) for seed in range(3)),
+    *(record("2-WDS", seed, 50, order="shuffled") for seed in range(2)),
+    *(record("LIF", seed, 55 + tau + seed, tau=tau) for tau in (2.0, 4.0) for seed in range(3)),
+]
+
+
+def contrast(**arguments):
+    return temporal.contrast(RECORDS, {"task": ["tidigits"]} | {k: v.split() for k, v in arguments.items()})
+
+
+def test_a_contrast_is_paired_by_seed():
+    effect = contrast(a="2-WDS", b="2-WDS/order:shuffled")
+    assert effect.ours == pytest.approx(20.5) and effect.n == 2 and len(effect.records) == 4
+    assert contrast(a="2-WDS", b="LIF/tau:2").ours == pytest.approx(13)
+    assert contrast(a="2-WDS", b="2-RS") is None
+
+
+def test_losses_are_compared_by_a_sum():
+    effect = contrast(a="2-WDS 2-FS/test:shuffled", b="2-FS 2-WDS/test:shuffled", side="sum")
+    assert effect.ours == pytest.approx((71 - 42) - (61 - 59))
+
+
+def test_the_best_of_several_is_that_of_the_highest_mean():
+    assert contrast(a="2-FS", b="LIF/tau:2 LIF/tau:4 LIF/tau:8", best="b").ours == pytest.approx(61 - 60)
+    assert contrast(a="2-FS", b="LIF/tau:2 LIF/tau:4 LIF/tau:8") is None  # a mean needs all
+
+
+def test_parts_are_told_setting_by_setting():
+    assert contrast(a="2-WDS 2-FS", b="2-WDS/test:shuffled 2-FS/test:shuffled").parts == {
+        "2-WDS": pytest.approx(29),
+        "2-FS": pytest.approx(2),
+    }
+
+
+def test_runs_of_the_papers_do_not_count():
+    plain = [r | {"config": {"tau": 0.0}} for r in RECORDS]
+    assert temporal.contrast(plain, {"task": ["tidigits"], "a": ["2-WDS"], "b": ["2-FS"]}) is None
+
+
+def test_quiet_is_what_is_left_of_six_percent():
+    effect = temporal.quiet(RECORDS, {"task": ["tidigits"], "a": ["2-WDS", "2-FS"]})
+    assert effect.ours == pytest.approx(4)

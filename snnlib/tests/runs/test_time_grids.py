@@ -1,0 +1,108 @@
+"""The runs of chapter 08: what their neurons are, that hashes tell them apart, what their records hold."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+import torch
+
+from snnlib import neurons, paths
+from snnlib.neurons import PRESETS
+from snnlib.runs import check, jobs, time_grids
+from snnlib.runs.config import beyond, from_config
+from snnlib.tests.runs.samples import BASE, made
+
+THETA = PRESETS["2-WDS"]
+
+
+def layer(neuron, **changes):
+    return jobs.neuron_factory(dataclasses.replace(BASE, neuron=neuron, **changes))(5)
+
+
+def currents():
+    return torch.rand(40, 3, 5, generator=torch.Generator().manual_seed(1))
+
+
+def test_no_recorded_hash_knows_of_orders_and_tests():
+    assert {"order", "tests"}.isdisjoint(BASE.config)
+    changed = dataclasses.replace(BASE, order="shuffled", tests=("reversed",))
+    assert {"order", "tests"} <= set(changed.config) and from_config(made(changed)["config"]) == changed
+    with pytest.raises(ValueError, match="is no order"):
+        dataclasses.replace(BASE, tests=("backwards",))
+
+
+def test_what_was_changed_is_no_evidence_for_the_papers():
+    assert beyond(dataclasses.replace(BASE, order="shuffled").config) == ("shuffled",)
+    assert beyond(dataclasses.replace(BASE, tau=4.0).config) == ("other leak",)
+    assert not beyond(BASE.config)
+
+
+def test_the_leak_of_the_published_neuron_is_one_of_the_grid():
+    assert torch.equal(layer("1st-order", tau=1.25)(currents()), neurons.FirstOrder()(currents()))
+    constant = torch.linspace(0.3, 0.5, 5).expand(400, 1, 5).contiguous()
+    for tau in time_grids.TAUS:  # all fire at the same constant currents, LIF too
+        for name in ("1st-order", "LIF"):
+            assert layer(name, tau=tau)(constant).sum(0)[0].bool().tolist() == [False] * 2 + [
+                False,
+                True,
+                True,
+            ]
+
+
+def test_parts_of_the_2nd_order_neuron_are_their_equations():
+    x, u0 = currents(), 0.08
+    (a, b, c, d) = THETA
+    none = layer("neither", theta=(0.0, b, c, 0.0))
+    assert torch.equal(none(x), (x - torch.tensor(u0) > 0.25).float())  # no memory at all
+    for name, quadratic, threshold in (("U-alone", 0.0, 0.25), ("2-WDS", 1.0, 0.5)):
+        spikes, traced = layer(name, theta=THETA)(x, trace=True)
+        v, u = torch.zeros(3, 5), torch.full((3, 5), u0)
+        for t in range(len(x)):
+            v, u = quadratic * v * v - u + x[t], u + a * (b * v - u)
+            for variable, value in (("V", v), ("U", u)):
+                assert torch.allclose(traced[variable][t], value, atol=1e-5)
+            s = spikes[t]
+            assert torch.equal(s, (traced["V"][t] > threshold).float())
+            v, u = v * (1 - s) + c * s, u + d * s
+    assert layer("half-step", theta=THETA).dt == 0.5
+
+
+def test_time_constants_of_a_neuron_each():
+    torch.manual_seed(0)
+    each, random, fixed = (layer(name, tau=2.0) for name in ("PLIF-each", "PLIF-random", "LIF-random"))
+    assert torch.allclose(each.tau, torch.full((5,), 2.0)) and each.a.requires_grad
+    assert random.tau.unique().numel() == 5 and (1.25 <= random.tau).all() and (random.tau <= 16).all()
+    assert not fixed.a.requires_grad and fixed(currents()).shape == (40, 3, 5)
+
+
+def test_a_grid_shares_runs_and_every_run_has_its_tests():
+    budget = {"epochs": 1, "train_samples": 40, "test_samples": 20, "hidden": 6}
+    runs = time_grids.order("tidigits", 2, **budget) + time_grids.bench("tidigits", 2, **budget)
+    assert len(set(runs)) == 2 * (3 + 3 + 1 + 5)
+    assert all(r.tests == time_grids.TESTS for r in runs)
+    assert {r.epochs for r in runs if r.neuron == "counts"} == {time_grids.COUNTS_EPOCHS}
+    for task in ("timit", "n_mnist"):  # Table 1 has no learning rate of theta there
+        runs = time_grids.bench(task, 1, **budget)
+        assert not any(math.isnan(r.theta_learning_rate) for r in runs)
+
+
+@pytest.mark.parametrize("neuron", ["counts", "2-WDS", "half-step"])
+def test_a_record_holds_the_tests_of_the_trained_network(neuron, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "DATA", tmp_path / "none")
+    budget = {"epochs": 1, "train_samples": 40, "test_samples": 20, "hidden": 6}
+    (run,) = time_grids.timed("tidigits", [neuron], 1, **budget)
+    record = jobs.train_one(run, tmp_path)
+    text = (tmp_path / f"{run.hash}.json").read_text()
+    assert check.accepted(text, "it") == record
+    assert record["tests"]["in order"] == record["accuracy_last"] and list(record["tests"]) == list(run.tests)
+    if neuron == "counts":  # the mean over time knows no order
+        assert record["tests"]["shuffled"] == record["tests"]["reversed"] == record["accuracy_last"]
+
+
+@pytest.mark.parametrize("tests", [{}, {"reversed": 12.5, "shuffled": 12.5}, {"reversed": 12.6}])
+def test_a_record_with_other_tests_is_refused(tests):
+    run = dataclasses.replace(BASE, tests=("reversed",))
+    check.accepted(json.dumps(made(run, tests={"reversed": 12.5})), "it")
+    with pytest.raises(ValueError, match="tests are not those|no number of right answers"):
+        check.accepted(json.dumps(made(run, tests=tests)), "it")
