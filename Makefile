@@ -9,7 +9,7 @@ ARGS ?=
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help env all read data plan fill report verify test lint lab clean publish bench 00 01 02 03 04 05 06 07 08
+.PHONY: help env all read data plan fill report verify test lint site lab clean publish bench 00 01 02 03 04 05 06 07 08
 
 # Any Python from 3.11 on starts things off; environment.py then finds or makes the one that has the packages.
 BOOT := $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -95,6 +95,9 @@ test: env  ## lint, unit tests, every notebook as a test (smoke), and the checks
 
 lint: env  ## ruff over library and notebooks
 	@$(PY) -m ruff check .
+
+site: env  ## the notebooks, this README and the library as a site, into results/site/html (pip install ".[site]")
+	@$(PY) -m snnlib.chapters site
 
 lab: env  ## open JupyterLab on the notebooks
 	@$(PY) -m jupyterlab notebooks

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from snnlib import files, paths, reading
-from snnlib.chapters import parameters, publishing, readme, report
+from snnlib.chapters import parameters, publishing, readme, report, site
 from snnlib.chapters.run import needed, plan, run
 from snnlib.results import ledger
 from snnlib.runs import work
@@ -52,6 +52,7 @@ def _arguments(arguments):
     command.add_argument("--profile", default="recorded")
     command = commands.add_parser("report", help="write results/PROFILE/report.html from what is there")
     command.add_argument("--profile", default="recorded")
+    commands.add_parser("site", help="build the site of notebooks, README and library into results/site")
     command = commands.add_parser("check", help="check the committed notebooks")
     command.add_argument(
         "--artefacts", metavar="PROFILE", help="also ask for every artefact under results/PROFILE"
@@ -65,6 +66,9 @@ def main(arguments=None) -> int:
     try:
         if options.command == "report":
             print(f"report: {paths.short(report.write(options.profile))}")
+            return 0
+        if options.command == "site":
+            print(f"site: {paths.short(site.build(paths.results('site')))}")
             return 0
         if options.command in ("publish", "check"):
             if reading.WITHOUT_TORCH:
