@@ -31,7 +31,7 @@ def captured(step: Callable[..., Tensor], changes: Sequence[Changing] = ()) -> C
     recorded: list = []
 
     def call(*inputs: Tensor) -> Tensor:
-        if inputs[0].device.type != "cuda":
+        if not _on_gpu(inputs[0]):
             return step(*inputs)
         if not recorded:
             try:
@@ -43,6 +43,10 @@ def captured(step: Callable[..., Tensor], changes: Sequence[Changing] = ()) -> C
         return (recorded[1] if _form(inputs) == recorded[0] else step)(*inputs)
 
     return call
+
+
+def _on_gpu(tensor: Tensor) -> bool:
+    return tensor.device.type == "cuda"
 
 
 def _form(inputs: Sequence[Tensor]) -> list[tuple]:
