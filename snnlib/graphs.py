@@ -22,8 +22,8 @@ def captured(step: Callable[..., Tensor], changes: Sequence[Changing] = ()) -> C
     of gradients, forward, backward and the update of an optimiser made with ``capturable=True`` (and, for a
     schedule, a learning rate that is a tensor): all that works on the same memory at every call and never
     waits for a result. ``changes`` names the modules, optimisers and random generators that the step changes,
-    PyTorch's default one apart: recording leaves them as they were, and a generator may be seeded anew between
-    two calls. The next call overwrites the tensor returned.
+    PyTorch's default one apart: recording leaves them as they were, and a generator may be seeded anew
+    between two calls. The next call overwrites the tensor returned.
 
     ``step`` itself is called on a CPU, and for inputs that differ from the first in shape, type or the axes
     along which all share their memory (the last, shorter batch); with a warning, where it cannot be recorded.
@@ -39,7 +39,9 @@ def captured(step: Callable[..., Tensor], changes: Sequence[Changing] = ()) -> C
             except RuntimeError as problem:  # a step of someone's own that waits for a result
                 recorded.extend((None, step))
                 reason = str(problem).splitlines()[0]
-                warnings.warn(f"The step cannot be recorded and runs kernel by kernel: {reason}", stacklevel=2)
+                warnings.warn(
+                    f"The step cannot be recorded and runs kernel by kernel: {reason}", stacklevel=2
+                )
         return (recorded[1] if _form(inputs) == recorded[0] else step)(*inputs)
 
     return call

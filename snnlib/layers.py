@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnlib.kernels import ops, pooling, still
+from snnlib.kernels import pooling, still
 from snnlib.synapses import Spikes
 
 

@@ -35,8 +35,8 @@ PRESETS: dict[str, tuple[float, float, float, float]] = {
 
 class Maps(NamedTuple):
     """What stands around neurons that see maps ``[T, B, C, H, W]`` and is one pass with them where a kernel
-    serves: ``norm`` before them, max-pooling by ``pool`` behind; ``steps`` > 0: maps ``[1, B, C, H, W]``, the same
-    at so many steps.
+    serves: ``norm`` before them, max-pooling by ``pool`` behind; ``steps`` > 0: maps ``[1, B, C, H, W]``, the
+    same at so many steps.
     """
 
     pool: int = 0
@@ -197,8 +197,9 @@ class LIF(Neuron):
     reset    V = H (1 - S) + v_reset S, in the same step, S detached (supplement 6)
 
     Surrogate: arctan. Starts from V = v_reset. Eq. 5 prints -V - V_reset, a misprint that only V_reset = 0
-    hides. tau in time steps, tau > 1. ``pool`` (2, say): max-pool the spikes of maps ``[T, B, C, H, W]`` by so
-    much in the same pass, which returns ``[T, B, C, H // pool, W // pool]``; ``norm`` and ``steps``: see Maps.
+    hides. tau in time steps, tau > 1. ``pool`` (2, say): max-pool the spikes of maps ``[T, B, C, H, W]`` by
+    so much in the same pass, which returns ``[T, B, C, H // pool, W // pool]``; ``norm`` and ``steps``: see
+    Maps.
     """
 
     def __init__(self, *, tau: float = 2.0, threshold: float = 1.0, v_reset: float = 0.0):
@@ -219,8 +220,8 @@ class PLIF(Neuron):
 
     charge   H = V + k(a) (X - (V - v_reset)),   k(a) = sigmoid(a) = 1 / tau
 
-    Fire, reset, surrogate, initial state, ``pool``, ``norm`` and ``steps`` as LIF. tau = 1 + exp(-a) stays above one step whatever
-    the optimiser does; ``a`` starts at -ln(tau - 1) for the given initial tau.
+    Fire, reset, surrogate, initial state, ``pool``, ``norm`` and ``steps`` as LIF. tau = 1 + exp(-a) stays
+    above one step whatever the optimiser does; ``a`` starts at -ln(tau - 1) for the given initial tau.
     """
 
     def __init__(self, *, tau: float = 2.0, threshold: float = 1.0, v_reset: float = 0.0):

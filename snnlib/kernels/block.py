@@ -74,9 +74,9 @@ def _forward(
     shape: Sequence[int],
     eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """flat [held steps * B, C, H, W], weight and bias [C] of the normalisation or None, parameters [6], shape:
-    (steps, held steps, pool) -> pooled spikes [steps, B, C, H // pool, W // pool], mean and 1 / standard
-    deviation [C], which stand for functions of flat: their gradients are part of its.
+    """flat [held steps * B, C, H, W], weight and bias [C] of the normalisation or None, parameters [6],
+    shape: (steps, held steps, pool) -> pooled spikes [steps, B, C, H // pool, W // pool], mean and 1 /
+    standard deviation [C], which stand for functions of flat: their gradients are part of its.
     """
     from snnlib.kernels import gpu_block
 
@@ -144,7 +144,10 @@ def _shapes(flat, weight, bias, parameters, constants, shape, eps):
 
 @block_backward.register_fake
 def _backward_shapes(grad, flat, weight, bias, mean, inverse, parameters, constants, shape):
-    of_channels = [torch.empty_like(mean if v is None else v) if v is not None else mean.new_empty(0) for v in (weight, bias)]
+    of_channels = [
+        torch.empty_like(mean if v is None else v) if v is not None else mean.new_empty(0)
+        for v in (weight, bias)
+    ]
     return torch.empty_like(flat), *of_channels, torch.empty_like(parameters)
 
 

@@ -21,9 +21,10 @@ from torch import Tensor
 from snnlib.kernels import reference, steps
 
 WHOLE = 10
-"""Longest sequence whose states the backward pass keeps in registers from beginning to end; a longer one is cut
-into equal segments no longer than this. Half as many checkpoints would save a few percent of the traffic, and take
-Triton four times as long to compile: half a minute and more at the papers' 20 to 30 steps."""
+"""Longest sequence whose states the backward pass keeps in registers from beginning to end; a longer one is
+cut into equal segments no longer than this. Half as many checkpoints would save a few percent of the traffic,
+and take Triton four times as long to compile: half a minute and more at the papers' 20 to 30 steps.
+"""
 
 AHEAD = 8
 """Loads that a thread has in flight: a step's values are asked for so many steps before they are needed, and

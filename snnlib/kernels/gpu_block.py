@@ -1,10 +1,10 @@
 """A convolution's output on a GPU: normalisation, LIF or PLIF and max-pooling of its spikes in one pass.
 
-Maps y [T or 1, N, C, H, W] (1: the same at every step), dense, each step contiguous or with channels last. They
-are read once; x = (y - mean) scale + bias enters the neurons; one value leaves for each window of POOL x POOL
-neurons (POOL 1: no pooling). A program holds a block of windows and takes their neurons through the steps that
-``gpu.py`` compiled. The backward pass runs forward again in segments, whose states stay in registers; V at the
-start of each lies in a scratch buffer. The sums that normalisation needs are written per
+Maps y [T or 1, N, C, H, W] (1: the same at every step), dense, each step contiguous or with channels last.
+They are read once; x = (y - mean) scale + bias enters the neurons; one value leaves for each window of POOL x
+POOL neurons (POOL 1: no pooling). A program holds a block of windows and takes their neurons through the
+steps that ``gpu.py`` compiled. The backward pass runs forward again in segments, whose states stay in
+registers; V at the start of each lies in a scratch buffer. The sums that normalisation needs are written per
 window, then added up in a fixed order: they repeat to the bit.
 """
 
@@ -18,8 +18,8 @@ from torch import Tensor
 from snnlib.kernels import gpu
 
 KEPT = 16
-"""States that a thread keeps at most, 4 steps of a window of 4 neurons: with more, fewer threads find room on a
-multiprocessor, and Triton's time to compile grows with the cube of the steps.
+"""States that a thread keeps at most, 4 steps of a window of 4 neurons: with more, fewer threads find room on
+a multiprocessor, and Triton's time to compile grows with the cube of the steps.
 """
 
 BLOCK = gpu.THREADS
@@ -63,8 +63,8 @@ def _charge(
     y, always, states, first, inside, st, sh, sw, m, a, b, c, p, t,
     STEP: tl.constexpr, T: tl.constexpr, POOL: tl.constexpr, STILL: tl.constexpr, CUT: tl.constexpr,
 ):  # fmt: skip
-    """One step of a block: the maps read, the states after it, and the first neuron of each window that fired,
-    counted from 1 (0: none).
+    """One step of a block: the maps read, the states after it, and the first neuron of each window that
+    fired, counted from 1 (0: none).
     """
     there = inside
     if CUT:
@@ -123,9 +123,9 @@ def _backward(
     STEP: tl.constexpr, ADJOINT: tl.constexpr, C: tl.constexpr, T: tl.constexpr, SEGMENT: tl.constexpr,
     POOL: tl.constexpr, LAST: tl.constexpr, STILL: tl.constexpr, DTYPE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """``gx``, laid out as y, receives the gradient of x, of a still summed over time; ``sums`` [2, windows] its
-    sum and that of gx (y - mean) over each window; ``gk`` [programs] that of the parameter; ``checkpoints``
-    [segments, POOL POOL, windows]. ``unity`` as in ``gpu.py``.
+    """``gx``, laid out as y, receives the gradient of x, of a still summed over time; ``sums`` [2, windows]
+    its sum and that of gx (y - mean) over each window; ``gk`` [programs] that of the parameter;
+    ``checkpoints`` [segments, POOL POOL, windows]. ``unity`` as in ``gpu.py``.
     """
     SEGMENTS: tl.constexpr = (T + SEGMENT - 1) // SEGMENT
     CUT: tl.constexpr = T % SEGMENT != 0
@@ -151,7 +151,7 @@ def _backward(
         tl.debug_barrier()  # threads may read back what others wrote
 
     gv, still, total, shifted, gk_sum = (), (), zero, zero, zero
-    for i in tl.static_range(POOL * POOL):
+    for _j in tl.static_range(POOL * POOL):
         gv, still = gv + (zero,), still + (zero,)
     for back in range(SEGMENTS):
         segment = SEGMENTS - 1 - back
@@ -179,7 +179,9 @@ def _backward(
             for j in tl.static_range(POOL * POOL):
                 y_mean = values[j] * unity - m
                 gs = tl.where(winner == j, g, zero)
-                g_x, g_v, _, d, _, _, _ = ADJOINT(y_mean * a + b, before[j] * unity, zero, p, c, gs, gv[j], zero)
+                g_x, g_v, _, d, _, _, _ = ADJOINT(
+                    y_mean * a + b, before[j] * unity, zero, p, c, gs, gv[j], zero
+                )
                 earlier, gk_sum = earlier + (g_v,), gk_sum + d
                 total += g_x
                 shifted += g_x * y_mean
@@ -208,13 +210,20 @@ def _through_statistics(
     inside = place < count
     channel = (place // per_channel) % channels
     g = tl.load(gx + place, mask=inside, other=0).to(DTYPE)
-    y_mean = tl.load(y + place, mask=inside, other=0).to(DTYPE) - tl.load(mean + channel, mask=inside, other=0)
-    g = tl.load(scale + channel, mask=inside, other=0) * g + tl.load(slope + channel, mask=inside, other=0) * y_mean
+    y_mean = tl.load(y + place, mask=inside, other=0).to(DTYPE) - tl.load(
+        mean + channel, mask=inside, other=0
+    )
+    g = (
+        tl.load(scale + channel, mask=inside, other=0) * g
+        + tl.load(slope + channel, mask=inside, other=0) * y_mean
+    )
     g += tl.load(offset + channel, mask=inside, other=0)
     tl.store(gx + place, g.to(gx.dtype.element_ty), mask=inside)
 
 
-def forward(y: Tensor, norm: Sequence[Tensor], parameters: Tensor, constants, steps: int, pool: int) -> Tensor:
+def forward(
+    y: Tensor, norm: Sequence[Tensor], parameters: Tensor, constants, steps: int, pool: int
+) -> Tensor:
     """Spikes [steps, N, C, H // pool, W // pool], laid out as y; ``norm``: mean, scale and bias [C]."""
     _, batch, channels, height, width = y.shape
     shape = (steps * batch, channels, height // pool, width // pool)

@@ -1,7 +1,8 @@
 """The Bernoulli encoder on a GPU: each probability is read once, and its spikes of all steps are written.
 
-The numbers of ``encoding.bernoulli``: SplitMix64 of the key, the place and the pair of steps gives 64 bits, 32
-for each of two steps. The key stays on the device, so that nothing waits for it and a recorded step draws anew.
+The numbers of ``encoding.bernoulli``: SplitMix64 of the key, the place and the pair of steps gives 64 bits,
+32 for each of two steps. The key stays on the device, so that nothing waits for it and a recorded step draws
+anew.
 """
 
 import torch

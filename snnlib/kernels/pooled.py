@@ -16,8 +16,8 @@ def run(
     constants: Sequence[float],
     steps: int = 0,
 ) -> Tensor:
-    """Spikes of a layer of neurons for its maps ``[T, B, C, H, W]``, or ``[1, B, C, H, W]`` at each of so many
-    ``steps``, max-pooled by 2: ``[T, B, C, H // 2, W // 2]``; see ``pools``.
+    """Spikes of a layer of neurons for its maps ``[T, B, C, H, W]``, or ``[1, B, C, H, W]`` at each of so
+    many ``steps``, max-pooled by 2: ``[T, B, C, H // 2, W // 2]``; see ``pools``.
     """
     steps = steps or len(current_seq)
     table = torch.stack(ops.six(parameters, initial, current_seq)).reshape(6, 1, 1)

@@ -177,7 +177,7 @@ def fit(
 
 
 def update(together: Ensemble, optimiser: torch.optim.Optimizer, x_seq: Tensor, target: Tensor) -> Tensor:
-    """One step of all members: losses ``[M]`` for x_seq ``[T, M, B, inputs]`` and target ``[M, B, classes]``."""
+    """A step of all members: losses ``[M]`` for x_seq ``[T, M, B, inputs]``, target ``[M, B, classes]``."""
     losses = (together(x_seq).mean(0) - target).square().mean((1, 2))
     optimiser.zero_grad()
     losses.sum().backward()  # no member's loss reaches another's weights

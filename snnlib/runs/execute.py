@@ -25,10 +25,10 @@ def run(
     """Records of the runs in ``grid``, in their order, from ``results/<profile>/runs`` and
     ``data/reference_runs``.
 
-    Missing ones are trained by ``workers`` processes (0: one per CPU core, or one per GPU) or by a cluster.
-    Those that fail do not end the others; ValueError names them at the end.
-    Without ``train`` they are left out, and one printed sentence says how many and how to train them;
-    reference runs on other data than those at hand count then, if they are the same in everything else.
+    Missing ones are trained by ``workers`` processes (0: one per CPU core, or up to three per GPU) or by a
+    cluster. Those that fail do not end the others; ValueError names them at the end. Without ``train`` they
+    are left out, and one printed sentence says how many and how to train them; reference runs on other data
+    than those at hand count then, if they are the same in everything else.
     """
     store.tidy(profile)
     missing = {r.hash: r for r in grid if store.read(r, profile, other_data=not train) is None}
@@ -90,7 +90,7 @@ def _possible(workers: int) -> int:
 
 
 def processes(workers: int) -> int:
-    """How many runs go side by side: as many as asked for, one per CPU core for 0; one per GPU."""
-    if torch.cuda.is_available():
-        return max(1, torch.cuda.device_count())
+    """How many runs go side by side: as asked for; for 0 one per CPU core, or as GPUs have room for."""
+    if not workers and torch.cuda.is_available():
+        return len(jobs.gpu_places()) or 1
     return workers or joblib.cpu_count()

@@ -39,6 +39,12 @@ MEMBERS = 32
 """Most runs of one ensemble: those of a CIFAR-10 column take about 3 GB on a GPU."""
 
 
+SIDE_BY_SIDE, GPU_ROOM = 3, 20 * 2**30
+"""Processes that share a GPU at most, each with so many bytes: the steps of one network leave most of it
+idle, and the largest net of Table S1 (DVS128 Gesture) takes nearly so much memory.
+"""
+
+
 class Refused(ValueError):
     """This process or machine must not train what it was asked to: the numbers would be others."""
 
@@ -139,13 +145,26 @@ def _prepare(precision: str) -> str:
     return "cuda"
 
 
+def gpu_places() -> list[tuple[int, int]]:
+    """(place, GPU) for as many processes as train side by side here, first places of all GPUs first."""
+    room = [
+        torch.cuda.get_device_properties(n).total_memory // GPU_ROOM for n in range(torch.cuda.device_count())
+    ]
+    return [
+        (place, number)
+        for place in range(SIDE_BY_SIDE)
+        for number, fitting in enumerate(room)
+        if place < max(fitting, 1)
+    ]
+
+
 @functools.cache
 def _own_gpu() -> int:
-    """The first GPU that no other process of the user's trains on, this one's as long as it lives; where all
-    are taken, the usual one.
+    """The GPU of the first place that no other process of the user's holds, this one's as long as it lives;
+    where all are taken, the usual GPU.
     """
-    for number in range(torch.cuda.device_count()):
-        name = f"gpu-{torch.cuda.get_device_properties(number).uuid}.lock"
+    for place, number in gpu_places():
+        name = f"gpu-{torch.cuda.get_device_properties(number).uuid}-{place}.lock"
         handle = os.open(files.private_folder() / name, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             files.lock(handle, wait=False)

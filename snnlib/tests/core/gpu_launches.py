@@ -1,8 +1,9 @@
-"""Compiles, for a GPU that need not be here (sm_90), every kernel that the papers' networks launch: the nets of
-Table S1 in float32 and bfloat16, MDN's MLPs alone and as an ensemble. Each network takes a training step on the
-meta device; each launch is compiled with the types and the specialisation that Triton would give it.
+"""Compiles, for a GPU that need not be here (sm_90), every kernel that the papers' networks launch: the nets
+of Table S1 in float32 and bfloat16, MDN's MLPs alone and as an ensemble. Each network takes a training step
+on the meta device; each launch is compiled with the types and the specialisation that Triton would give it.
 
-``python -m snnlib.tests.core.gpu_launches PART PARTS`` compiles every PARTS-th and prints what it found as JSON.
+``python -m snnlib.tests.core.gpu_launches PART PARTS`` compiles every PARTS-th and prints what it found as
+JSON.
 """
 
 import contextlib
@@ -12,13 +13,12 @@ import time
 from unittest import mock
 
 import torch
-import triton
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 
-from snnlib import datasets, networks, neurons, training
+from snnlib import datasets, networks, neurons
 from snnlib.kernels import block, gpu, gpu_block, gpu_encoding, ops
 from snnlib.runs import ensemble
 
@@ -56,7 +56,9 @@ def plif_step(task: str, dtype: torch.dtype, notation: str = "") -> Operators:
     """A step of Table S1's net at batch 16; half precision with channels last."""
     view = datasets.view(task, "plif")
     with torch.device("meta"):
-        net = networks.conv_net(notation or networks.TABLE_S1[task], view["input_shape"], lambda _: neurons.PLIF())
+        net = networks.conv_net(
+            notation or networks.TABLE_S1[task], view["input_shape"], lambda _: neurons.PLIF()
+        )
         x = torch.empty(16, *view["input_shape"], dtype=dtype)
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
@@ -95,7 +97,7 @@ def launches() -> list[tuple]:
     for task in MDN:
         for kind, neuron in NEURONS.items():
             for members in (1, 5 if kind == "learned" else 25):
-                    operators += mdn_step(task, neuron, members).own
+                operators += mdn_step(task, neuron, members).own
     found: dict[tuple, tuple] = {}
     with noted_launches(found):
         for name, args in operators:
@@ -107,7 +109,10 @@ def launches() -> list[tuple]:
             }[name](*args)
         for task in ("mnist", "cifar10"):
             inputs = datasets.view(task, "mdn")["input_shape"][0]
-            x, key = torch.empty(100, inputs, device="meta"), torch.empty((), dtype=torch.int64, device="meta")
+            x, key = (
+                torch.empty(100, inputs, device="meta"),
+                torch.empty((), dtype=torch.int64, device="meta"),
+            )
             gpu_encoding.bernoulli(x, key, 20)
     return list(found.values())
 
@@ -130,7 +135,11 @@ class _Noted:
     def __getitem__(self, grid):
         def note(*args, **named):
             given = dict(zip(self.kernel.arg_names, args, strict=False)) | named
-            key = (self.kernel.fn.__module__, self.kernel.fn.__name__, *map(self._form, given, given.values()))
+            key = (
+                self.kernel.fn.__module__,
+                self.kernel.fn.__name__,
+                *map(self._form, given, given.values()),
+            )
             self.found.setdefault(key, (self.kernel, args, named, grid))
 
         return note

@@ -78,7 +78,9 @@ def test_agrees_with_the_layers_one_by_one(held, steps, batch, channels, sides, 
     fused, apart = numbers(True, *shape), numbers(False, *shape)
     assert torch.equal(fused[0], apart[0]) and 0 < fused[0].mean() < 1
     for mine, true in zip(fused[1:], apart[1:], strict=True):
-        torch.testing.assert_close(mine, true, rtol=ROUNDING[dtype], atol=ROUNDING[dtype] * true.abs().max().item())
+        torch.testing.assert_close(
+            mine, true, rtol=ROUNDING[dtype], atol=ROUNDING[dtype] * true.abs().max().item()
+        )
 
 
 @runs
@@ -97,8 +99,8 @@ def test_a_net_trains_as_its_layers_do(pooling, last):
         torch.manual_seed(5)
         served = mock.Mock(side_effect=block.run)
         with (
-            mock.patch.object(networks, "_kernels_for_blocks", lambda x: fused),
-            mock.patch.object(block, "_on_gpu", lambda maps: fused),
+            mock.patch.object(networks, "_kernels_for_blocks", lambda x, fused=fused: fused),
+            mock.patch.object(block, "_on_gpu", lambda maps, fused=fused: fused),
             mock.patch.object(block, "run", served),
         ):
             rates = net(encoding.direct(3 * x.to(DEVICE), 4)).mean(0)

@@ -121,19 +121,21 @@ def tapes(monkeypatch):
     return log
 
 
-def trained(network, encode, batch=12):
+def trained(network, encode, batch=12, device="cpu", precision=""):
     training.initialise(0)
-    net = network()
+    net = network().to(device)
     x = torch.randint(0, 255, (40, 1, 6, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     y = torch.arange(40) % 2
-    settings = {"epochs": 2, "batch_size": batch, "learning_rate": 1e-2, "seed": 1}
+    settings = {"epochs": 2, "batch_size": batch, "learning_rate": 1e-2, "seed": 1, "precision": precision}
     history = training.fit(net, (x, y), (x, y), encode, **settings)
     return [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in history], net.state_dict()
 
 
 NETS = {
     "conv net": (
-        lambda: networks.conv_net("c4k3s1-BN-PLIF-MPk2s2-DP-FC20-PLIF-APk10s10", (1, 6, 6), lambda _: PLIF(tau=1.2)),
+        lambda: networks.conv_net(
+            "c4k3s1-BN-PLIF-MPk2s2-DP-FC20-PLIF-APk10s10", (1, 6, 6), lambda _: PLIF(tau=1.2)
+        ),
         lambda x, generator, train: encoding.direct(x.float() / 64, 4),
     ),
     "perceptron": (
@@ -183,3 +185,18 @@ def test_what_cannot_be_recorded_runs_step_by_step(tapes, monkeypatch):
     other, _, plain = a_step("cpu")
     assert same(before, other.state_dict()) and first == plain(x, y).item()
     assert fast(x, y) == plain(x, y)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", training.PRECISIONS)
+@pytest.mark.parametrize("name", NETS)
+def test_on_a_gpu_replay_is_training_step_by_step(name, precision, monkeypatch, recwarn):
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+    replayed = trained(*NETS[name], device="cuda", precision=precision)
+    assert not [w for w in recwarn if "cannot be recorded" in str(w.message)]
+    monkeypatch.setattr(graphs, "_on_gpu", lambda tensor: False)
+    plain = trained(*NETS[name], device="cuda", precision=precision)
+    for mine, eager in zip(replayed[0][1:], plain[0][1:], strict=True):
+        assert mine["train_loss"] == pytest.approx(eager["train_loss"], rel=1e-4)
+    for mine, eager in zip(replayed[1].values(), plain[1].values(), strict=True):
+        torch.testing.assert_close(mine, eager, rtol=1e-2, atol=1e-4)

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -300,11 +301,17 @@ def test_errors_of_the_data_come_back_whole_from_a_worker():
     assert str(pickle.loads(pickle.dumps(error))) == "some.gz: expected a whole file. Fetch it again."
 
 
-def test_processes_are_as_asked_one_per_core_or_one_on_a_gpu(monkeypatch):
+def test_processes_are_as_asked_one_per_core_or_as_gpus_have_room(monkeypatch):
     monkeypatch.setattr(execute.joblib, "cpu_count", lambda: 6)
     assert (execute.processes(0), execute.processes(2)) == (6, 2)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert (execute.processes(0), execute.processes(2)) == (1, 1)
+    assert (execute.processes(0), execute.processes(2)) == (1, 2)  # a driver without a GPU
+    sizes = [80, 8, 48]
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(sizes))
+    of = lambda number: SimpleNamespace(total_memory=sizes[number] * 2**30, uuid=f"gpu{number}")  # noqa: E731
+    monkeypatch.setattr(torch.cuda, "get_device_properties", of)
+    assert [number for _, number in jobs.gpu_places()] == [0, 1, 2, 0, 2, 0]
+    assert (execute.processes(0), execute.processes(9)) == (6, 9)
 
 
 def test_what_a_kill_after_the_record_leaves_is_removed_and_nothing_else(results_in):
