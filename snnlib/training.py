@@ -2,11 +2,8 @@
 numbers.
 """
 
-import copy
-import io
 import math
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnlib import files, graphs
+from snnlib import checkpoints, graphs
 from snnlib.networks import not_finite, recorded_spikes
 from snnlib.optimiser import adam, scheduler_of
 from snnlib.synapses import Spikes
@@ -173,12 +170,8 @@ def each_epoch(
             for network, loss, result in zip(networks, losses, results, strict=True)
         ]
 
-    def save() -> None:
-        if checkpoint:
-            state = {name: part.state_dict() for name, part in parts.items()} | {"histories": histories}
-            files.write_sealed(checkpoint, state)
-
-    histories, kept = load_checkpoint(checkpoint, parts, len(networks), epochs), time.perf_counter()
+    device, kept = device_of(parts["network"]), time.perf_counter()
+    histories = checkpoints.read(checkpoint, parts, len(networks), epochs, device)
     if not histories:
         histories = [[first] for first in report(0, [None] * len(networks), time.perf_counter())]
     for epoch in range(len(histories[0]), epochs + 1):
@@ -187,15 +180,15 @@ def each_epoch(
         parts["scheduler"].step()
         for history, latest in zip(histories, report(epoch, losses, began), strict=True):
             history.append(latest)
-        late = time.perf_counter() - kept > CHECKPOINT_SECONDS.get(device_of(parts["network"])[:4], 0)
-        if late:
-            save()
+        due = time.perf_counter() - kept > CHECKPOINT_SECONDS.get(device.split(":")[0], 0)
+        if due:
+            checkpoints.write(checkpoint, parts, histories)
             kept = time.perf_counter()
         try:
             on_epoch(histories)
-        except BaseException:  # the run ends here, and goes on from here
-            if not late:
-                save()
+        except BaseException:  # the run is stopped here, and goes on from here
+            if not due:
+                checkpoints.write(checkpoint, parts, histories)
             raise
     return histories
 
@@ -305,31 +298,3 @@ def random_stream(seed: int, epoch: int, purpose: str, device: str = "cpu") -> t
 def initialise(seed: int) -> None:
     """Seed the stream from which the next network takes its first weights."""
     torch.manual_seed(stream_seed(seed, 0, "weights"))
-
-
-def load_checkpoint(
-    checkpoint: Path | None, parts: dict, networks: int, epochs: int
-) -> list[list[dict]] | None:
-    """Put what a run that was cut off left behind into ``parts``; returns its histories, or None.
-
-    A checkpoint that is not what was written under its name, or does not fit, counts as none, with a warning.
-    """
-    if checkpoint is None or not checkpoint.exists():
-        return None
-    fresh = {name: copy.deepcopy(part.state_dict()) for name, part in parts.items()}
-    try:
-        content = io.BytesIO(files.read_sealed(checkpoint))
-        saved = torch.load(content, map_location=device_of(parts["network"]), weights_only=True)
-        histories = saved["histories"]
-        told = [[entry["epoch"] for entry in history] for history in histories]
-        if told != [list(range(len(told[0])))] * networks or len(told[0]) > epochs + 1:
-            raise ValueError("it is of another run")
-        for name, part in parts.items():
-            part.load_state_dict(saved[name])
-        return histories
-    except Exception as problem:  # torch raises whatever bytes and shapes of older code lead to
-        for name, part in parts.items():
-            part.load_state_dict(fresh[name])
-        reason = f"{type(problem).__name__} {problem}".splitlines()[0].strip()
-        warnings.warn(f"{checkpoint.name} cannot be read ({reason}); its run starts afresh.", stacklevel=2)
-        return None

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from snnlib import encoding, networks, training
+from snnlib import checkpoints, encoding, networks, training
 from snnlib import optimiser as optimiser_
 from snnlib.neurons import PLIF, FirstOrder, SecondOrder
 
@@ -66,6 +66,41 @@ def test_an_interrupted_run_goes_on_with_the_same_numbers(task, tmp_path):
     )
     assert epochs == [4]
     assert numbers(resumed) == numbers(whole)
+
+
+def test_checkpoints_are_rare_where_epochs_are_short_and_kept_when_a_run_is_stopped(
+    task, tmp_path, monkeypatch
+):
+    """As on a GPU: none is due for a long time, but whoever stops the run finds its last epoch."""
+    whole = fit(network(), task, **SETTINGS)
+    monkeypatch.setitem(training.CHECKPOINT_SECONDS, "cpu", 1e9)
+    written, write = [], checkpoints.write
+    monkeypatch.setattr(checkpoints, "write", lambda *what: written.append(len(what[2][0])) or write(*what))
+
+    def stop_after_two(history):
+        if len(history) == 3:
+            raise KeyboardInterrupt
+
+    settings = SETTINGS | {"checkpoint": tmp_path / "run.ckpt"}
+    with pytest.raises(KeyboardInterrupt):
+        fit(network(), task, on_epoch=stop_after_two, **settings)
+    assert written == [3]
+    assert numbers(fit(network(), task, **settings)) == numbers(whole) and written == [3]
+
+
+def test_learning_rates_on_the_device_follow_the_schedule():
+    """What a recorded step reads: a tensor, changed in place."""
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    for name in ("step3", "cosine8"):
+        plain, there = (torch.optim.Adam([parameter], lr=0.1) for _ in range(2))
+        rate = there.param_groups[0]["lr"] = torch.tensor(0.1)
+        schedules = [optimiser_.scheduler_of(name, one) for one in (plain, there)]
+        for _ in range(9):
+            for one, schedule in zip((plain, there), schedules, strict=True):
+                one.step()
+                schedule.step()
+            assert there.param_groups[0]["lr"] is rate
+            assert rate.item() == pytest.approx(plain.param_groups[0]["lr"], rel=1e-4, abs=1e-8)
 
 
 def test_weights_that_are_not_finite_stop_the_training(task, tmp_path):
