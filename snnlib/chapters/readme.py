@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from snnlib import claims, datasets, files, paths
+from snnlib import claims, datasets, files, networks, paths
 from snnlib.chapters import planned
 from snnlib.papers import published
 from snnlib.results import tables
 from snnlib.runs import store
+from snnlib.runs.config import beyond
 
 BLOCK = re.compile(r"(<!-- (findings|results):begin -->\n).*?(<!-- \2:end -->)", re.DOTALL)
 PICTURES = {"claims.png": "claims_main", "neurons.png": "mdn_fig4"}  # in notebooks/, and of which figure
@@ -29,16 +30,16 @@ FINDINGS = (
     (
         {"temporal_tidigits": "fails", "temporal_timit": "holds"},
         "**Temporal neurons win on one of two temporal tasks.** With open sets in place of the licensed "
-        "ones, 2-SDS and 2-WDS are ahead of 2-FS and 2-RS by {temporal_timit} points on speaker gender (one "
-        "hundred test clips, on which the spatial pair is close to a coin), and by {temporal_tidigits} on "
-        "spoken digits.",
+        "ones, 2-SDS and 2-WDS are ahead of 2-FS and 2-RS by {temporal_timit} points on speaker gender "
+        "({timit_clips} test clips, on which the spatial pair reaches {timit_spatial} %), and by "
+        "{temporal_tidigits} on spoken digits.",
     ),
     (
         {"plif_lif_16_fashion_mnist": "holds", "collapse_fashion_mnist": "undecided"},
         "**A learned time constant makes up for a bad start, in small networks.** From τ = 16 PLIF is "
         "{plif_lif_16_fashion_mnist} points above LIF on Fashion-MNIST. LIF itself loses "
-        "{collapse_fashion_mnist} there; in the paper's own table, whose networks are sixteen times as wide, "
-        "it loses nothing ({collapse_fashion_mnist_published}), so the sentence stays undecided.",
+        "{collapse_fashion_mnist} there; in the paper's own table, whose networks are {times_as_wide} times "
+        "as wide, it loses nothing ({collapse_fashion_mnist_published}), so the sentence stays undecided.",
     ),
 )
 """What a reader should know first: the verdicts that a sentence presumes, and the sentence. Written by a
@@ -87,11 +88,11 @@ def _with_blocks(text: str) -> str:
 def _blocks() -> dict[str, str]:
     everything = recorded("06_claims")
     board = claims.scoreboard(everything)
-    return {"findings": findings(board), "results": block(everything, board)}
+    return {"findings": findings(board, everything), "results": block(everything, board)}
 
 
-def findings(board: pd.DataFrame) -> str:
-    """Three findings as a list, numbers from the scoreboard; without runs, one sentence that says so.
+def findings(board: pd.DataFrame, everything: list[dict]) -> str:
+    """Three findings as a list, numbers from the scoreboard and its records; without runs, a sentence.
 
     Raises ValueError where a verdict is no longer what a finding presumes.
     """
@@ -103,6 +104,7 @@ def findings(board: pd.DataFrame) -> str:
         for row in board.itertuples()
     }
     numbers |= {f"{row.Index}_published": f"{row.published:.2f}" for row in board.itertuples()}
+    numbers |= _sizes(everything)
     for presumed, _ in FINDINGS:
         for claim, verdict in presumed.items():
             if board.verdict[claim] != verdict:
@@ -111,6 +113,19 @@ def findings(board: pd.DataFrame) -> str:
                     "write FINDINGS in snnlib/chapters/readme.py anew."
                 )
     return "".join(f"- {text.format(**numbers)}\n" for _, text in FINDINGS)
+
+
+def _sizes(everything: list[dict]) -> dict[str, str]:
+    """What else the findings say in numbers: of the clips of two genders, and of PLIF's networks."""
+    clips = [r for r in everything if r["task"] == "timit" and r["neuron"] in ("2-FS", "2-RS")]
+    plain = [r for r in clips if not beyond(r["config"])]
+    ours = {r["network"] for r in everything if (r["paper"], r["task"]) == ("plif", "fashion_mnist")}
+    widths = [int(re.search(r"c(\d+)k", net)[1]) for net in (networks.TABLE_S1["fashion_mnist"], *ours)]
+    return {
+        "timit_clips": "/".join(map(str, sorted({r["test_samples"] for r in plain}))),
+        "timit_spatial": f"{sum(r['accuracy_last'] for r in plain) / len(plain):.0f}" if plain else "?",
+        "times_as_wide": f"{widths[0] / min(widths):g}",
+    }
 
 
 def block(everything: list[dict], board: pd.DataFrame) -> str:

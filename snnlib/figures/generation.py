@@ -201,14 +201,20 @@ def scatter(axis, clusters, pair, published=None, bins: int = 5) -> None:
         colour = CLUSTER_COLOURS[k % len(CLUSTER_COLOURS)]
         points = clusters.points[clusters.labels == k]
         axis.plot(*points.T, ".", color=colour, ms=3, alpha=0.45, mew=0, zorder=1)
-        axis.plot(*centre, "X", color=colour, mec="white", mew=0.8, ms=9, zorder=4)
+        axis.plot(*centre, "X", color=colour, mec="white", mew=0.8, ms=8, zorder=4)
     axis.plot(*clusters.modes.T, "o", mfc="none", mec=INK, mew=1.1, ms=13, zorder=3)
     if published is not None:
         for mode, near in zip(clusters.modes, clusters.near_modes, strict=True):
-            beside = {"xytext": (8, 6), "textcoords": "offset points", "zorder": 6}
+            beside = {
+                "xytext": (-8, -9),
+                "textcoords": "offset points",
+                "zorder": 6,
+                "ha": "right",
+                "va": "top",
+            }
             pale = {"facecolor": "white", "alpha": 0.7, "lw": 0, "pad": 1}
             axis.annotate(f"{near}", mode, **beside, fontsize=8, color=INK, bbox=pale)
-        axis.plot(*np.asarray(published).T, "*", color="#E8B500", mec=INK, mew=0.6, ms=11, zorder=5)
+        axis.plot(*np.asarray(published).T, "*", color="#E8B500", mec=INK, mew=0.6, ms=9, zorder=5)
     axis.set(xlabel=pair[0], ylabel=pair[1])
     axis.locator_params(nbins=bins)
     axis.margins(0.12)

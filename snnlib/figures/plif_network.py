@@ -73,9 +73,9 @@ def plif_fig4(nets: dict[str, pd.DataFrame]) -> plt.Figure:
 
     nets: title of a row -> ``stages`` of that net.
     """
-    figure = plt.figure(figsize=(11, 4.6 + 1.35 * len(nets)))
+    figure = plt.figure(figsize=(11, 4.6 + 1.6 * len(nets)))
     grid = figure.add_gridspec(
-        1 + len(nets), 2, height_ratios=[3.0] + [1.0] * len(nets), width_ratios=[1, 1.25]
+        1 + len(nets), 2, height_ratios=[2.7] + [1.0] * len(nets), width_ratios=[1, 1.25]
     )
     general, unfolded = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
     _general(general)
@@ -83,7 +83,7 @@ def plif_fig4(nets: dict[str, pd.DataFrame]) -> plt.Figure:
     for row, (title, net) in enumerate(nets.items(), 1):
         axis = figure.add_subplot(grid[row, :])
         _slabs(axis, net)
-        axis.set_title(title, fontsize=9, pad=2)
+        axis.set_title(title, fontsize=10, pad=2)
     style.letter(*figure.axes[:3])
     return figure
 
@@ -149,7 +149,7 @@ def _unfolded(axis) -> None:
                 axis.text((left + right) / 2, y, "…", ha="center", va="center", color=NEURON, fontsize=13)
             else:
                 arrow(axis, (left + 0.92, y), (right - 0.92, y), NEURON, width=1.3)
-                axis.text((left + right) / 2, y + 0.2, "$V$", ha="center", color=NEURON, fontsize=8)
+                axis.text((left + right) / 2, y + 0.2, "$V$", ha="center", color=NEURON, fontsize=9)
 
 
 def _slabs(axis, net: pd.DataFrame) -> None:
@@ -163,10 +163,10 @@ def _slabs(axis, net: pd.DataFrame) -> None:
         axis.bar(x, height, width, 0.5 - height / 2, color=STAGE_COLOURS[stage.kind], alpha=0.85, lw=0)
         if stage.dropout:
             middle = {"ha": "center", "va": "center"}
-            axis.text(x - 0.5, 0.5, "dropout", rotation=90, fontsize=6.5, color="#777777", **middle)
+            axis.text(x - 0.5, 0.5, "dropout", rotation=90, fontsize=7.5, color="#777777", **middle)
         names = {"conv": "conv, BN,\nneurons", "FC": "FC,\nneurons", "pool": f"{stage.title}-\npooling"}
         name = names.get(stage.kind, stage.kind)
-        axis.text(x, 1.06, name, ha="center", va="bottom", fontsize=6.8, color="#555555", linespacing=1.0)
-        axis.text(x, -0.08, " × ".join(map(str, stage.shape)), ha="center", va="top", fontsize=7, color=INK)
+        axis.text(x, 1.06, name, ha="center", va="bottom", fontsize=8, color="#555555", linespacing=1.0)
+        axis.text(x, -0.08, " × ".join(map(str, stage.shape)), ha="center", va="top", fontsize=8, color=INK)
     axis.set(xlim=(-0.7, len(net) - 0.3), ylim=(-0.35, 1.5))
     axis.axis("off")

@@ -22,7 +22,7 @@ def save_figure(
     passport: the run records (or Passport objects) behind it.  sources: further sources, in words.
     """
     folder = paths.results(profile) / "figures"
-    name_data(fig, passport)
+    name_data(fig, passport, sources)
     with plt.rc_context({"svg.hashsalt": HASH_SALT, "svg.fonttype": "path"}):
         for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", {"Software": None})):
             write = functools.partial(fig.savefig, metadata=metadata, dpi=160, bbox_inches="tight")
@@ -33,16 +33,18 @@ def save_figure(
     return folder / f"{stem}.png"
 
 
-def name_data(fig: plt.Figure, passport) -> plt.Figure:
-    """The figure with a line below it that names the data, runs and seeds behind it; as it is where its own
-    words name each data set and its kind, or nothing but theory is behind it. ``passport`` as in save_figure.
+def name_data(fig: plt.Figure, passport, sources=()) -> plt.Figure:
+    """The figure with a line below it that names the data, runs and seeds behind it, or without data the
+    ``sources`` in words; as it is where its own words name them. ``passport`` as in save_figure.
     """
     words = " ".join(text.get_text() for text in fig.findobj(plt.Text))
     words = " ".join(words.split())
     behind = dict.fromkeys((p.dataset, p.source) for p in _passports(passport))
-    if all(name in words and kind in words for name, kind in behind):
+    told = _listed(sources) if not behind else ()
+    if all(name in words and kind in words for name, kind in behind) and all(text in words for text in told):
         return fig
     line = "Data: " + "; ".join(f"{name} ({kind})" for name, kind in behind) + "."
+    line = f"Source: {'; '.join(told)}." if told else line
     if budget := _budget([entry for entry in _listed(passport) if isinstance(entry, dict)]):
         runs, seeds = budget["runs"], len(budget["seeds"])
         line += f" {runs} run{'s' * (runs != 1)}, {seeds} seed{'s' * (seeds != 1)}."

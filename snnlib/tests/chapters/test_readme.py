@@ -21,7 +21,7 @@ def board(everything):
 
 @pytest.fixture(scope="module")
 def blocks(everything, board):
-    return {"findings": readme.findings(board), "results": readme.block(everything, board)}
+    return {"findings": readme.findings(board, everything), "results": readme.block(everything, board)}
 
 
 @pytest.fixture
@@ -57,14 +57,23 @@ def test_block_tells_of_the_records_and_of_what_is_missing(everything, board, mo
     nothing = claims.scoreboard([])
     empty = readme.block([], nothing)
     assert "| MNIST | 98.67 → – |" in empty and "From the 0 runs" in empty
-    assert "| not testable here |" in empty and readme.findings(nothing) == "No run is recorded.\n"
+    assert "| not testable here |" in empty and readme.findings(nothing, []) == "No run is recorded.\n"
 
 
-def test_a_finding_whose_verdict_has_changed_is_stale(board):
-    assert readme.findings(board).count("\n- ") == len(readme.FINDINGS) - 1
+def test_a_finding_whose_verdict_has_changed_is_stale(everything, board):
+    assert readme.findings(board, everything).count("\n- ") == len(readme.FINDINGS) - 1
     claim = next(iter(readme.FINDINGS[0][0]))
     with pytest.raises(ValueError, match=f"presumes that {claim} holds, and it is 'undecided' now"):
-        readme.findings(board.assign(verdict=board.verdict.where(board.id != claim, "undecided")))
+        readme.findings(board.assign(verdict=board.verdict.where(board.id != claim, "undecided")), everything)
+
+
+def test_findings_take_sizes_from_the_records(everything, board):
+    text = readme.findings(board, everything)
+    assert "(100 test clips, on which" in text and "networks are 16 times as wide" in text
+    wider = [r | {"network": r["network"].replace("c8k", "c32k")} for r in everything]
+    fewer = [r | {"test_samples": 50 if r["task"] == "timit" else r["test_samples"]} for r in wider]
+    text = readme.findings(board, fewer)
+    assert "(50 test clips, on which" in text and "networks are 4 times as wide" in text
 
 
 @pytest.mark.parametrize("text", ["no marks", MARKS.format("results", ""), MARKS.format("findings", "") * 2])

@@ -67,6 +67,9 @@ def test_an_image_names_its_data_once_and_theory_has_none():
     assert words(artefacts.name_data(figure(), runs)) == [said]
     assert words(artefacts.name_data(artefacts.name_data(figure(), runs), runs)) == [said]
     assert words(artefacts.name_data(figure(), ())) == []
+    theory = artefacts.name_data(figure(), (), ["theory and simulation, no data"])
+    assert words(theory) == ["Source: theory and simulation, no data."]
+    assert words(artefacts.name_data(theory, (), ["theory and simulation, no data"])) == words(theory)
     titled = figure()
     titled.axes[0].set_title("MNIST\n(official)")
     assert words(artefacts.name_data(titled, [record(0)])) == []
