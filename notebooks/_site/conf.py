@@ -20,7 +20,7 @@ html_theme_options = {
     "home_page_in_toc": True,
     "show_toc_level": 2,
     "use_download_button": False,
-    "search_bar_text": "Search",
+    "navbar_persistent": [],  # the sidebar has the search already
 } | site.buttons()
 html_show_copyright = html_copy_source = html_show_sourcelink = False
 html_static_path = ["_static"]

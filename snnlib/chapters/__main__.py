@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from snnlib import files, paths, reading
-from snnlib.chapters import parameters, publishing, readme, report, site
+from snnlib.chapters import one_click, parameters, publishing, readme, report, site
 from snnlib.chapters.run import needed, plan, run
 from snnlib.results import ledger
 from snnlib.runs import work
@@ -53,6 +53,7 @@ def _arguments(arguments):
     command = commands.add_parser("report", help="write results/PROFILE/report.html from what is there")
     command.add_argument("--profile", default="recorded")
     commands.add_parser("site", help="build the site of notebooks, README and library into results/site")
+    commands.add_parser("first-cell", help="the first cell of every notebook, the badges of README.md")
     command = commands.add_parser("check", help="check the committed notebooks")
     command.add_argument(
         "--artefacts", metavar="PROFILE", help="also ask for every artefact under results/PROFILE"
@@ -66,6 +67,10 @@ def main(arguments=None) -> int:
     try:
         if options.command == "report":
             print(f"report: {paths.short(report.write(options.profile))}")
+            return 0
+        if options.command == "first-cell":
+            for path, text in one_click.stale().items():
+                print(f"first-cell: {paths.short(files.write_text(path, text))}")
             return 0
         if options.command == "site":
             print(f"site: {paths.short(site.build(paths.results('site')))}")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 PROOF = {
     "": "import torch, torchvision, tonic, librosa, sklearn, papermill, nbval, pytest",
-    "-read": "import pandas, sklearn, matplotlib, papermill, nbconvert, ipykernel",
+    "-read": "import pandas, sklearn, matplotlib, papermill, ipykernel",
 }
 SPACE = {"": "8 GB on Linux", "-read": "1 GB"}
 

@@ -14,11 +14,11 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import snnlib
 from snnlib import paths
+from snnlib.chapters.one_click import repository
 from snnlib.chapters.parameters import NOTEBOOKS, load
 from snnlib.results import ledger
 
@@ -34,12 +34,6 @@ HEADING = re.compile(r"^(#{1,4} +)(.+)$", re.MULTILINE)
 def slug(heading: str) -> str:
     """The anchor of a heading, as Jupyter writes it."""
     return heading.strip().replace(" ", "-")
-
-
-def repository() -> str:
-    """The address of the repository, pyproject.toml's [project.urls] Repository; "" while it has none."""
-    project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return project.get("urls", {}).get("Repository", "").removesuffix("/")
 
 
 def buttons() -> dict:
