@@ -20,6 +20,9 @@ CONTROL = "mnist"
 NEURONS = ("1st-order", "2-FS", "2-WDS")
 BENCH = ("1st-order", "LIF/tau:2", "PLIF/tau:2", "2-FS", "2-RS", "2-SDS", "2-WDS", "learned")
 TAUS = (2.0, 4.0, 8.0, 16.0)
+TAUS_LATER = (1.05, 1.25, 1.5)
+"""LIF's, added when PLIF had gone below the grid: drawn, and judged by no rule."""
+
 STRENGTHS = {
     "noise": (0.25, 0.5, 1.0),
     "deletion": (0.1, 0.3, 0.5),
@@ -58,9 +61,9 @@ def _theta(neuron: str) -> Sequence[float]:
     return parts.get(neuron, (a, b, c, d) if neuron in ("U-alone", "half-step") else ())
 
 
-def over(neuron: str) -> list[str]:
-    """The settings of a neuron over TAUS."""
-    return [f"{neuron}/tau:{tau:g}" for tau in TAUS]
+def over(neuron: str, taus: Iterable[float] = TAUS) -> list[str]:
+    """The settings of a neuron over time constants."""
+    return [f"{neuron}/tau:{tau:g}" for tau in taus]
 
 
 def order(task: str, seeds: int, neurons: Iterable[str] = NEURONS, **budget) -> list[Run]:
@@ -82,7 +85,9 @@ def constants(task: str, seeds: int, **budget) -> list[Run]:
     starts; random and fixed.
     """
     several = ("PLIF", "PLIF-each", "PLIF-random", "LIF-random")
-    return timed(task, [*(f"{name}/tau:2" for name in several), *over("LIF")], seeds, **budget)
+    return timed(
+        task, [*(f"{name}/tau:2" for name in several), *over("LIF", TAUS_LATER + TAUS)], seeds, **budget
+    )
 
 
 def bench(task: str, seeds: int, **budget) -> list[Run]:
