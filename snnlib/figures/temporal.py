@@ -99,9 +99,14 @@ def costs(table: pd.DataFrame, band: tuple[float, float]) -> plt.Figure:
         for row in table[table.task == task].itertuples():
             colour = COLOURS.get(row.neuron, INK)
             axis.errorbar(row.spikes, row.ours, row.half, fmt="o", color=colour, capsize=2)
-            axis.annotate(row.neuron, (row.spikes, row.ours), (4, 3), textcoords="offset points", fontsize=7)
         axis.set_xscale("log")
+        axis.set_xlim(band[0] / 1.5, None)
         axis.set_title(task, fontsize=9)
         axis.set_xlabel("spikes per hidden neuron and clip", fontsize=8)
     axes[0][0].set_ylabel(LABEL)
+    look = {"ls": "", "marker": "o"}
+    handles = [
+        plt.Line2D([], [], color=COLOURS.get(n, INK), label=n, **look) for n in dict.fromkeys(table.neuron)
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=max(len(handles), 1), fontsize=8)
     return figure

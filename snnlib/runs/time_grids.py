@@ -7,6 +7,7 @@ tested with its test input in other orders and disturbed. Seeds are paired throu
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from snnlib import datasets
 from snnlib.datasets import disturbance
 from snnlib.neurons import PRESETS
 from snnlib.runs.config import Run
@@ -17,8 +18,11 @@ CONTROL = "mnist"
 """Every step of it is drawn anew and alike: no order to be worth anything."""
 
 NEURONS = ("1st-order", "2-FS", "2-WDS")
-BENCH = ("1st-order", "LIF", "PLIF", "2-FS", "2-RS", "2-SDS", "2-WDS", "learned")
+BENCH = ("1st-order", "LIF/tau:2", "PLIF/tau:2", "2-FS", "2-RS", "2-SDS", "2-WDS", "learned")
 TAUS = (2.0, 4.0, 8.0, 16.0)
+TAUS_LATER = (1.05, 1.25, 1.5)
+"""LIF's, added when PLIF had gone below the grid: drawn, and judged by no rule."""
+
 STRENGTHS = {
     "noise": (0.25, 0.5, 1.0),
     "deletion": (0.1, 0.3, 0.5),
@@ -30,20 +34,23 @@ COUNTS_EPOCHS = 5
 """Times as many epochs for the linear classifier, which costs next to nothing."""
 
 
-def timed(
-    task: str, neurons: Iterable[str], seeds: int, *, tau: float = 0.0, order: str = "", **budget
-) -> list[Run]:
-    """Neurons x seeds on a task. ``neurons``: of Table 2, "1st-order", "learned", "counts" (a linear
-    classifier of the input's mean over time, no neuron), "LIF", "PLIF", "PLIF-each", "PLIF-random",
-    "LIF-random" with a ``tau``, or a part of 2-WDS ("V2-alone", "U-alone", "neither") or its "half-step".
+def timed(task: str, settings: Iterable[str], seeds: int, **budget) -> list[Run]:
+    """Settings x seeds on a task. A setting is a neuron, with "/tau:4" where it has a time constant and
+    "/order:shuffled" where all input is changed so.
+
+    Neurons: of Table 2, "1st-order", "learned", "counts" (a linear classifier of the input's mean over time,
+    no neuron), "LIF", "PLIF", "PLIF-each", "PLIF-random", "LIF-random", or a part of 2-WDS ("V2-alone",
+    "U-alone", "neither"), or its "half-step".
     """
-    runs = []
-    for neuron in neurons:
-        settings = {"order": order, "tests": TESTS, "tau": tau}
+    data, runs = datasets.identify(task, paper="mdn"), []
+    for setting in settings:
+        neuron, *words = setting.split("/")
+        more = dict(word.split(":", 1) for word in words)
+        changes = {"order": more.get("order", ""), "tau": float(more.get("tau", 0)), "tests": TESTS}
         if neuron == "counts":
-            settings |= {"network": "mlp-0", "loss": "cross-entropy", "learning_rate": 1e-2}
+            changes |= {"network": "mlp-0", "loss": "cross-entropy", "learning_rate": 1e-2}
         for seed in range(seeds):
-            r = replace(mdn_run(task, neuron, seed, theta=_theta(neuron), **budget), **settings)
+            r = replace(mdn_run(task, neuron, seed, theta=_theta(neuron), data=data, **budget), **changes)
             runs.append(replace(r, epochs=COUNTS_EPOCHS * r.epochs) if neuron == "counts" else r)
     return runs
 
@@ -54,34 +61,38 @@ def _theta(neuron: str) -> Sequence[float]:
     return parts.get(neuron, (a, b, c, d) if neuron in ("U-alone", "half-step") else ())
 
 
+def over(neuron: str, taus: Iterable[float] = TAUS) -> list[str]:
+    """The settings of a neuron over time constants."""
+    return [f"{neuron}/tau:{tau:g}" for tau in taus]
+
+
 def order(task: str, seeds: int, neurons: Iterable[str] = NEURONS, **budget) -> list[Run]:
     """Is a task temporal? In order, trained and tested on shuffled steps, and the mean over time alone."""
-    neurons = tuple(neurons)
-    shuffled = timed(task, neurons, seeds, order="shuffled", **budget)
-    return timed(task, neurons, seeds, **budget) + shuffled + timed(task, ["counts"], seeds, **budget)
+    shuffled = [f"{neuron}/order:shuffled" for neuron in neurons]
+    return timed(task, [*neurons, *shuffled, "counts"], seeds, **budget)
 
 
 def parts(task: str, seeds: int, **budget) -> list[Run]:
     """2-WDS and what is left of it without V^2, without U, without both; a 1st-order neuron with other
     leaks.
     """
-    runs = timed(task, ("2-WDS", "V2-alone", "U-alone", "neither"), seeds, **budget)
-    return runs + [r for tau in TAUS for r in timed(task, ["1st-order"], seeds, tau=tau, **budget)]
+    settings = ["2-WDS", "V2-alone", "U-alone", "neither", "1st-order", *over("1st-order")]
+    return timed(task, settings, seeds, **budget)
 
 
 def constants(task: str, seeds: int, **budget) -> list[Run]:
     """LIF over a grid of tau, and tau learned: one a layer, one a neuron, from equal and from random
     starts; random and fixed.
     """
-    runs = timed(task, ("PLIF", "PLIF-each", "PLIF-random", "LIF-random"), seeds, tau=2.0, **budget)
-    return runs + [r for tau in TAUS for r in timed(task, ["LIF"], seeds, tau=tau, **budget)]
+    several = ("PLIF", "PLIF-each", "PLIF-random", "LIF-random")
+    return timed(
+        task, [*(f"{name}/tau:2" for name in several), *over("LIF", TAUS_LATER + TAUS)], seeds, **budget
+    )
 
 
 def bench(task: str, seeds: int, **budget) -> list[Run]:
     """Both papers' neurons in the same network, tau from 2 where there is one."""
-    leaky = [name for name in BENCH if "LIF" in name]
-    others = [name for name in BENCH if "LIF" not in name]
-    return timed(task, others, seeds, **budget) + timed(task, leaky, seeds, tau=2.0, **budget)
+    return timed(task, BENCH, seeds, **budget)
 
 
 def step(task: str, seeds: int, **budget) -> list[Run]:

@@ -31,8 +31,9 @@ def test_figures_draw_every_row():
     dots = pd.DataFrame(
         {"task": ["TIMIT"], "neuron": ["2-FS"], "spikes": [3.0], "ours": [60.0], "half": [1.0]}
     )
-    (axis,) = temporal.costs(dots, (0.3, 0.6)).axes
-    assert [text.get_text() for text in axis.texts] == ["2-FS"]
+    figure = temporal.costs(dots, (0.3, 0.6))
+    assert [text.get_text() for text in figure.legends[0].texts] == ["2-FS"]
+    assert len(figure.axes[0].containers) == 1
     plt.close("all")
 
 
