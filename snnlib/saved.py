@@ -1,5 +1,5 @@
-"""A trained network as a folder, shaped like one of the Hugging Face Hub: its weights in ``model.safetensors``
-and what it is in ``config.json``. Needs the package safetensors, and nothing else beside the core.
+"""A trained network as a folder, shaped like one of the Hugging Face Hub: its weights in
+``model.safetensors`` and what it is in ``config.json``. Needs the package safetensors beside the core.
 """
 
 import json

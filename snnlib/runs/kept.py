@@ -15,7 +15,7 @@ from snnlib.runs import jobs
 from snnlib.runs.config import Run, beyond, from_config
 from snnlib.training import evaluate
 
-LARGEST = 2_500_000
+LARGEST = 3_000_000
 """Bytes of weights above which a network stays out of the repository, whose networks take 25 MB at most."""
 
 FILES = (saved.WEIGHTS, saved.CONFIG)
@@ -49,17 +49,18 @@ def keep(record: dict, state: dict[str, Tensor], repeat: bool = False) -> bool:
     except RuntimeError:  # older code kept the first layers
         return False
     smaller = {name: value.half() if value.numel() > 20_000 else value for name, value in state.items()}
-    for state in (smaller, state) if here(r) else (state,):
-        network.load_state_dict(state)
+    for chosen in (smaller, state) if here(r) else (state,):
+        network.load_state_dict(chosen)
         if not here(r) or same(measured := accuracy(r, network)[0], record):
             break
     else:
         words = f"its network has {measured} % right here, and its record {record['accuracy_last']}"
         warnings.warn(f"{r.title}: {words}; not kept.", stacklevel=2)
         return False
-    if sum(value.nbytes for value in state.values()) > LARGEST:
+    if sum(value.nbytes for value in chosen.values()) > LARGEST:
         return False
-    saved.write(folder, config(r, record) | ({"repeat": True} if repeat else {}), state)
+    differs = {"differs": "trained once more, on another processor"} if repeat else {}
+    saved.write(folder, config(r, record) | differs, chosen)
     return True
 
 

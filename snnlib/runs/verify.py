@@ -90,7 +90,7 @@ def _untimed(value):
 
 def tested(folder: Path, record: dict) -> tuple[str, bool]:
     """What a kept network does on the test set of its run, in words, and whether that is, to the last sample,
-    what the record of the run says (of a repeat: what its own config says).
+    what the record of the run says; of one that differs from it, what its own config says.
     """
     try:
         for name in kept.FILES:
@@ -98,7 +98,7 @@ def tested(folder: Path, record: dict) -> tuple[str, bool]:
         network = saved.load(folder)
     except (ValueError, OSError) as problem:
         return f"DAMAGED: {problem}", False
-    r, said = from_config(record["config"]), network.config if "repeat" in network.config else record
+    r, said = from_config(record["config"]), network.config if "differs" in network.config else record
     accuracy, _ = kept.accuracy(r, network)
     right = kept.same(accuracy, said)
     recorded = "as recorded" if right else f"DIFFERENT: {said['accuracy_last']} % are recorded"
@@ -124,10 +124,10 @@ def networks(workers: int = 0, say: Callable[[str], object] = print) -> int:
     differing = [words for words, right in found if not right]
     for words in differing:
         say(f"  {words}")
-    repeats = sum("repeat" in (folders[folder] or {}) for folder, _ in todo)
+    own = sum("differs" not in folders[folder] for folder, _ in todo)
     say(
-        f"verify: {len(todo) - len(differing)} of {len(todo)} kept networks hit what is recorded of them to the "
-        f"last sample ({repeats} are repeats of their runs on another processor; "
+        f"verify: {len(todo) - len(differing)} of {len(todo)} kept networks hit what is recorded of them to "
+        f"the last sample ({own} are the records' own, the others say what differs; "
         f"{time.monotonic() - began:.0f} s)."
     )
     return len(differing)
