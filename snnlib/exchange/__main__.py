@@ -10,6 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from snnlib import datasets, paths, saved
 from snnlib.exchange import authors, compare, needed, nir_graph
 from snnlib.papers import published
@@ -31,7 +33,8 @@ def test(folder: Path, batch_size: int = 16) -> str:
     table = published.table("plif_table2")
     rows = table[table.ours & (table.dataset == config["task"]) & (config["paper"] == "plif")]
     beside = f"; the PLIF paper's Table 2 has {rows.accuracy.max()} %" if len(rows) else ""
-    return f"{accuracy} % on {len(task.test_y):,} test samples of {data}, spike rates {', '.join(f'{rate:.4f}' for rate in rates)}{beside}."
+    fired = ", ".join(f"{rate:.4f}" for rate in rates)
+    return f"{accuracy} % on {len(task.test_y):,} test samples of {data}, spike rates {fired}{beside}."
 
 
 def main(arguments=None) -> int:
@@ -47,6 +50,7 @@ def main(arguments=None) -> int:
         command.add_argument("folder", type=Path)
         if name == "nir":
             command.add_argument("to", type=Path)
+            command.add_argument("--samples", type=int, default=0, help="write so many samples beside it")
         if name == "compare":
             command.add_argument("--samples", type=int, default=0, help="of the test set; 0: all")
             command.add_argument("--to", type=Path, default=paths.ROOT / "results" / "exchange")
@@ -59,6 +63,10 @@ def main(arguments=None) -> int:
         if options.command == "nir":
             nir, network = needed("nir"), saved.load(options.folder)
             nir.write(str(options.to), nir_graph.to_nir(network, tuple(network.config["input_shape"])))
+            if options.samples:
+                task, batches = compare.tested_on(network.config, options.samples)
+                rows, x_seq = next(batches)
+                np.savez_compressed(options.to.with_suffix(".npz"), x_seq=x_seq, y=task.test_y[rows])
             print(f"written: {options.to}")
         elif options.command == "compare":
             for table in compare.compare(options.folder, options.to, options.samples):

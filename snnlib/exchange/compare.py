@@ -2,12 +2,14 @@
 
 import importlib.util
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import torch
+from torch import Tensor
 
-from snnlib import files, saved
+from snnlib import datasets, files, saved
 from snnlib.exchange import needed, nir_graph, simulators
 from snnlib.networks import recorded_spikes
 from snnlib.runs import jobs, store
@@ -29,20 +31,29 @@ def compare(folder: Path, to: Path, samples: int = 0) -> list[pd.DataFrame]:
             "Neither snnTorch nor SpikingJelly is installed: `pip install snntorch spikingjelly`."
         )
     network = saved.load(folder)
-    task = jobs.task_of(from_config(store.records()[network.config["run"]]["config"]))
-    order = torch.cat(test_batches(len(task.test_y), BATCH))[: samples or None]
-    generator = random_stream(0, 0, "evaluate")
+    task, batches = tested_on(network.config, samples)
     found = {name: [] for name in ("ours", *platforms)}
     with tempfile.TemporaryDirectory() as place, torch.no_grad():
         graph = str(Path(place) / "network.nir")
         nir.write(graph, nir_graph.to_nir(network, task.input_shape))
-        for rows in order.split(BATCH):
-            x_seq = task.encode(task.test_x[rows], generator, False)
+        for rows, x_seq in batches:
             with recorded_spikes(network) as spikes:
                 found["ours"].append((rows, network(x_seq), [layer.mean().item() for layer in spikes]))
             for name in platforms:
                 found[name].append((rows, *simulators.run(name, graph, x_seq)))
     return [_table(found, name, task.test_y, to) for name in platforms]
+
+
+def tested_on(config: dict, samples: int = 0) -> tuple[datasets.Task, Iterator[tuple[Tensor, Tensor]]]:
+    """The task of a kept network, and the first ``samples`` of its test set (0: all) in batches: indices and
+    encoded inputs ``[T, B, *]``.
+    """
+    if "run" not in config:
+        raise ValueError("This network is not of a recorded run, so no test set is known.")
+    task = jobs.task_of(from_config(store.records()[config["run"]]["config"]))
+    order = torch.cat(test_batches(len(task.test_y), BATCH))[: samples or None]
+    generator = random_stream(0, 0, "evaluate")
+    return task, ((rows, task.batch(task.test_x[rows], generator, False)) for rows in order.split(BATCH))
 
 
 def _table(found: dict, platform: str, y: torch.Tensor, to: Path) -> pd.DataFrame:

@@ -166,7 +166,7 @@ def test_another_simulator_gives_the_same_spikes_and_says_what_it_does_on_the_th
 def test_a_kept_network_beside_itself_elsewhere(
     folder, results_in, small_world, tmp_path, monkeypatch, capsys
 ):
-    """With a simulator that is one of ours where none is installed: the way through, the file and the table."""
+    """With a stand-in for the simulators: the way through, the file and the table."""
     run = dataclasses.replace(RUN, network=RUN.network.replace("MP", "AP"))
     (record,) = execute.run([run], "test", workers=1, progress=False)
     store.add([(record, results_in / "test" / "runs" / f"{run.hash}.pt")])
