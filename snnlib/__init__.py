@@ -27,6 +27,7 @@ _HOME = {
     "layers": ("TimeBatched", "TimeSharedDropout", "Voting", "spike_average_pool", "spike_max_pool"),
     "encoding": ("bernoulli", "bernoulli_spikes", "direct", "latency", "poisson"),
     "networks": ("TABLE_S1", "conv_net", "mlp", "narrow", "neuron_layers", "recorded_spikes"),
+    "saved": ("load",),
     "training": ("cross_entropy", "evaluate", "fit", "squared_error"),
     "kernels.memory": ("keep_freed",),
 }

@@ -20,7 +20,7 @@ from snnlib.layers import (
     spike_average_pool,
     spike_max_pool,
 )
-from snnlib.neurons import LIF, PLIF, Neuron
+from snnlib.neurons import LIF, PLIF, FirstOrder, Neuron, SecondOrder
 from snnlib.synapses import Linear
 
 _STILL = "{c128k3s1-BN-PLIF-MPk2s2}*2-DP-FC2048-PLIF-DP-FC100-PLIF-APk10s10"
@@ -35,6 +35,9 @@ TABLE_S1: dict[str, str] = {
 """Data set -> notation: PLIF's Table S1, corrected where the text and the authors' implementation ask for it
 (data/published/plif_tableS1.csv says where and why).
 """
+
+KINDS = {kind.__name__: kind for kind in (FirstOrder, SecondOrder, LIF, PLIF)}
+"""Neurons that a network's config can name."""
 
 NeuronFactory = Callable[[int], nn.Module]
 """Makes the neurons of a layer from its number of neurons (or feature maps)."""
@@ -207,6 +210,35 @@ def _pool_size(kind: str, numbers: tuple, shape: tuple, notation: str) -> int:
             f"The voting layer of {notation!r} must be AP with kernel = stride dividing {shape[0]} outputs."
         )
     return size
+
+
+def described(config: dict) -> nn.Sequential:
+    """The untrained network of a config: ``network``, "mlp-<hidden>" or Table S1's notation, ``input_shape``,
+    ``classes``, and ``neuron``: what ``neuron_config`` said of its neurons.
+    """
+    settings = dict(config["neuron"])
+    kind, each = KINDS[settings.pop("kind")], settings.pop("each", False)
+
+    def neuron(size: int) -> nn.Module:
+        layer = kind(**settings)
+        for name, value in list(layer.named_parameters()) if each else ():
+            setattr(layer, name, nn.Parameter(value.detach().repeat(size), value.requires_grad))
+        return layer
+
+    shape, notation = tuple(config["input_shape"]), config["network"]
+    if not notation.startswith("mlp-"):
+        return conv_net(notation, shape, neuron)
+    return mlp(shape[0], int(notation.removeprefix("mlp-")), config["classes"], neuron)
+
+
+def neuron_config(network: nn.Module) -> dict:
+    """What a network's neurons are apart from their parameters: their kind, its fixed numbers, and whether
+    each neuron has parameters of its own.
+    """
+    layer = neuron_layers(network)[0]
+    numbers = {name: value for name, value in vars(layer).items() if type(value) in (int, float)}
+    each = {"each": True} if any(value.dim() for value in layer.parameters()) else {}
+    return {"kind": type(layer).__name__, **numbers, **each}
 
 
 def not_finite(network: nn.Module) -> str | None:

@@ -24,7 +24,7 @@ from snnlib.runs.pictures import keep_samples
 from snnlib.runs.verify import verify
 
 
-def collect(places: list[Path]) -> None:
+def collect(places: list[Path], repeats: bool = False) -> None:
     """Add the finished runs of folders (results/<profile>/runs), or of archives that `fill` left, that were
     made by the present code.
     """
@@ -38,7 +38,7 @@ def collect(places: list[Path]) -> None:
                 current = config["code"] == present
                 older += not current
                 found += [(record, path.with_suffix(".pt"))] if current else []
-        added = store.add(found)
+        added = store.add(found, repeats=repeats)
     print(f"{added} records added, {len(found) - added} were there already, {older} of older code left out")
 
 
@@ -100,6 +100,8 @@ def main(arguments=None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("collect", help="add the finished runs of folders or archives")
     command.add_argument("places", nargs="+", type=Path, metavar="results/PROFILE/runs or fill.tar.gz")
+    repeats = "keep networks of runs that came out otherwise here, as repeats"
+    command.add_argument("--repeats", action="store_true", help=repeats)
     commands.add_parser("example", help="train and add the small record that a test trains again")
     commands.add_parser("samples", help="keep the test samples that pictures show, of the official data")
     commands.add_parser("seal", help="renew SHA256SUMS, after a change of these files that was meant")
@@ -127,7 +129,7 @@ def main(arguments=None) -> int:
             return min(1, verify())
         with files.alone(paths.REFERENCE_RUNS, "Another command changes the reference runs; waiting."):
             if options.command == "collect":
-                collect(options.places)
+                collect(options.places, options.repeats)
             elif options.command == "example":
                 example()
             elif options.command == "samples":

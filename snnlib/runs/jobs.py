@@ -183,7 +183,7 @@ def _finish(
     record = files.finite(record)
     record["digest"] = check.digest(record)
     if r.seed == 0:
-        files.write_sealed(store / f"{r.hash}.pt", kept(r, network).state_dict())
+        files.write_sealed(store / f"{r.hash}.pt", network.state_dict())
     files.write_json(store / f"{r.hash}.json", record)
     return record
 
@@ -260,11 +260,6 @@ def _own_tau(r: Run, size: int, **settings) -> neurons.PLIF:
         tau = 1.25 * (16 / 1.25) ** torch.rand(size)
     layer.a = nn.Parameter(-(tau - 1).log(), requires_grad=r.neuron.startswith("PLIF"))
     return layer
-
-
-def kept(r: Run, network: nn.Sequential) -> nn.Sequential:
-    """What is kept of a trained network: all of MDN's, the first block of a conv net."""
-    return network if r.paper == "mdn" else network[:2]
 
 
 def task_of(r: Run) -> datasets.Task:

@@ -1,7 +1,7 @@
 """What a picture of a trained network needs beyond its record: a few samples, and the layers that were kept.
 
 ``data/reference_runs/samples`` holds the test samples that chapters draw, where the licence of the data set
-allows a copy, and ``data/reference_runs/weights`` the layers: a picture then shows the real thing offline.
+allows a copy, and ``data/reference_runs/networks`` the layers: a picture then shows the real thing offline.
 """
 
 import functools
@@ -33,9 +33,9 @@ def trained(r: Run, profile: str) -> nn.Sequential | None:
     state = store.weights(r, profile)
     if state is None:
         return None
-    network = jobs.kept(r, jobs.build(r))
+    network = jobs.build(r) if r.paper == "mdn" else jobs.build(r)[:2]
     try:
-        network.load_state_dict(state)
+        network.load_state_dict({name: state[name] for name in network.state_dict() if name in state})
     except RuntimeError:  # other names or shapes
         raise ValueError(
             f"The weights kept of {r.title} ({r.hash}.pt in profile {profile!r}) are of older code; delete "

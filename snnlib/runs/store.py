@@ -13,9 +13,10 @@ from pathlib import Path
 
 import torch
 
-from snnlib import files, paths
+from snnlib import files, paths, saved
 from snnlib.papers.meta_neurons import SNAPSHOTS
 from snnlib.provenance import trust
+from snnlib.runs import kept
 from snnlib.runs.check import accepted
 from snnlib.runs.config import Run, beyond, config_hash
 
@@ -60,15 +61,17 @@ def weights(r: Run, profile: str) -> dict | None:
     record = read(r, profile)
     if record is None:
         return None
-    own, kept = folder(profile) / f"{record['hash']}.pt", reference_weights(record["hash"])
-    path = own if own.exists() else kept
+    own, reference = folder(profile) / f"{record['hash']}.pt", kept.place(record["hash"])
+    if own.exists():
+        path, remedy = own, f"delete them and {own.stem}.json"
+    elif reference:
+        path, remedy = reference / saved.WEIGHTS, "`git checkout` restores them"
+    else:
+        return None
     try:
-        if path.exists():
-            return load_weights(record, own) if path == own else _state(summed(kept))
+        return load_weights(record, own) if path == own else saved.tensors(summed(path))
     except (ValueError, OSError) as error:
-        remedy = f"delete them and {own.stem}.json" if path == own else "`git checkout` restores them"
         raise ValueError(f"The weights {path} are damaged ({error}); {remedy}.") from None
-    return None
 
 
 def load_weights(record: dict, path: Path) -> dict:
@@ -129,11 +132,6 @@ def best(config: dict) -> dict | None:
     return _read(paths.REFERENCE_RUNS)[1].get(_without_data(config))
 
 
-def reference_weights(record_hash: str) -> Path:
-    """Where the weights kept of a reference run are, if they are."""
-    return paths.REFERENCE_RUNS / "weights" / f"{record_hash}.pt"
-
-
 @functools.lru_cache(maxsize=2)
 def _read(folder: Path) -> tuple[dict[str, dict], dict[str, dict]]:
     """Records by hash, and the one on the best data by what their configs say apart from the data."""
@@ -166,7 +164,8 @@ def sums(folder: Path) -> dict[str, str]:
 def seal() -> None:
     """Write SHA256SUMS over the reference runs as they are now."""
     root = paths.REFERENCE_RUNS
-    found = sorted(path for kind in ("*.jsonl", "weights/*.pt", "samples/*.npz") for path in root.glob(kind))
+    kinds = ("*.jsonl", "samples/*.npz", *(f"networks/*/{name}" for name in kept.FILES))
+    found = sorted(path for kind in kinds for path in root.glob(kind))
     lines = (f"{_sum(path.read_bytes())}  {path.relative_to(root).as_posix()}\n" for path in found)
     files.write_text(root / SUMS, "".join(lines))
     _read.cache_clear()
@@ -193,10 +192,11 @@ def _without_data(config: dict) -> str:
     return config_hash(config | {"data": config["data"].rpartition(":")[2]})
 
 
-def add(found: list[tuple[dict, Path]], replace: bool = False) -> int:
+def add(found: list[tuple[dict, Path]], replace: bool = False, repeats: bool = False) -> int:
     """Put records, each with the path of its weights, into their files; returns how many were new.
 
-    A record that is there already stays as it is, unless ``replace``.
+    A record that is there already stays as it is, unless ``replace``. Networks are kept (``kept.keep``) where
+    they are a record's own; ``repeats``: those of a run trained once more, with other rounding, too.
     """
     known = records()
     new = {r["hash"]: compact(r) for r, _ in found if replace or r["hash"] not in known}
@@ -208,8 +208,10 @@ def add(found: list[tuple[dict, Path]], replace: bool = False) -> int:
         ]
         files.write_text(paths.REFERENCE_RUNS / name, "".join(lines))
     for record, path in found:
-        if _pictured(record["config"]) and path.exists() and not reference_weights(record["hash"]).exists():
-            _keep_weights(load_weights(record, path), reference_weights(record["hash"]))
+        reference = (known | new)[record["hash"]]
+        same = reference["accuracy_last"] == record["accuracy_last"]
+        if path.exists() and (same or repeats):
+            kept.keep(record, load_weights(record, path), repeat=not same)
     seal()
     return len(new)
 
@@ -239,17 +241,3 @@ def _rounded(value, name: str = ""):
 
 def _file(record: dict) -> str:
     return f"{record['paper']}_{record['task']}.jsonl"
-
-
-def _pictured(config: dict) -> bool:
-    """Whether a figure shows what the trained network does: MDN Fig. 1; PLIF Fig. 5, S2 to S5, Table 5."""
-    plain = config["seed"] == 0 and not config["validation"] and not beyond(config)
-    if config["paper"] == "mdn":
-        return plain and (config["task"], config["neuron"], config["task_options"]) == ("mnist", "2-FS", [])
-    return plain and (config["neuron"], config["tau"]) == ("PLIF", 2.0)
-
-
-def _keep_weights(state: dict, to: Path) -> None:
-    """A copy of a state_dict; large matrices in half precision, to keep the repository small."""
-    state = {key: value.half() if value.numel() > 20_000 else value for key, value in state.items()}
-    files.write_atomically(to, lambda temporary: temporary.write_bytes(files.serialised(state)))

@@ -1,4 +1,4 @@
-"""Recorded runs trained again on this machine: are the numbers live?"""
+"""Recorded runs trained again on this machine, and kept networks tested again: are the numbers live?"""
 
 import itertools
 import math
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import joblib
 
-from snnlib import datasets
-from snnlib.runs import execute, jobs, plan, store
+from snnlib import paths, saved
+from snnlib.runs import execute, jobs, kept, plan, store
 from snnlib.runs.config import Run, code_of, from_config
 
 SECONDS = 60.0  # of training, as estimated, for each process; later by the clock no run is started
@@ -42,13 +42,7 @@ def chosen(seconds: float = SECONDS, workers: int = 0) -> list[Run]:
 
 
 def _repeatable(r: Run) -> bool:
-    options = dict(r.task_options)
-    if r.code != code_of(r.paper, r.task, **options):
-        return False
-    try:
-        return datasets.identify(r.task, paper=r.paper, **options) == r.data
-    except (ValueError, OSError):
-        return False
+    return r.code == code_of(r.paper, r.task, **dict(r.task_options)) and kept.here(r)
 
 
 def again(runs: list[Run], workers: int = 0) -> Iterator[tuple[Run, dict, dict]]:
@@ -94,12 +88,60 @@ def _untimed(value):
     return {k: v for k, v in value.items() if k != "seconds"} if isinstance(value, dict) else value
 
 
+def tested(folder: Path, record: dict) -> tuple[str, bool]:
+    """What a kept network does on the test set of its run, in words, and whether that is, to the last sample,
+    what the record of the run says; of one that differs from it, what its own config says.
+    """
+    try:
+        for name in kept.FILES:
+            store.summed(folder / name)
+        network = saved.load(folder)
+    except (ValueError, OSError) as problem:
+        return f"DAMAGED: {problem}", False
+    r, said = from_config(record["config"]), network.config if "differs" in network.config else record
+    accuracy, _ = kept.accuracy(r, network)
+    right = kept.same(accuracy, said)
+    recorded = "as recorded" if right else f"DIFFERENT: {said['accuracy_last']} % are recorded"
+    return f"{folder.name}: {accuracy} %, {recorded}", right
+
+
+def networks(workers: int = 0, say: Callable[[str], object] = print) -> int:
+    """Test every kept network whose data are here on its whole test set, and say what differs from the
+    records; returns how many do.
+    """
+    known, began = store.records(), time.monotonic()
+    folders = {folder: kept.whole(folder) for folder in sorted(paths.REFERENCE_RUNS.glob("networks/*/"))}
+    whole = [(folder, known[config["run"]]) for folder, config in folders.items() if config]
+    todo = [(folder, record) for folder, record in whole if kept.here(from_config(record["config"]))]
+    if len(todo) < len(whole):
+        lacking = sorted({record["dataset"] for f, record in whole if (f, record) not in todo})
+        say(
+            f"verify: {len(whole) - len(todo)} of {len(whole)} kept networks cannot be tested here, without "
+            f"their data: {', '.join(lacking)}."
+        )
+    side_by_side = min(execute.processes(workers), max(len(todo), 1))
+    found = joblib.Parallel(side_by_side)(joblib.delayed(tested)(*each) for each in todo)
+    differing = [words for words, right in found if not right]
+    for words in differing:
+        say(f"  {words}")
+    own = sum("differs" not in folders[folder] for folder, _ in todo)
+    say(
+        f"verify: {len(todo) - len(differing)} of {len(todo)} kept networks hit what is recorded of them to "
+        f"the last sample ({own} are the records' own, the others say what differs; "
+        f"{time.monotonic() - began:.0f} s)."
+    )
+    return len(differing)
+
+
 def verify(workers: int = 0, say: Callable[[str], object] = print) -> int:
-    """Train ``chosen`` runs again and say how each compares with its record; returns how many differ."""
+    """Test the kept ``networks``, then train ``chosen`` runs again and say how each compares with its record;
+    returns how many differ.
+    """
+    apart = networks(workers, say)
     runs = chosen(workers=workers)
     if not runs:
         say("verify: no recorded run can be repeated here: none of their data sets is on this machine.")
-        return 0
+        return apart
     say(f"verify: {len(runs)} recorded runs are trained again on this machine ...")
     differing = done = 0
     for r, old, new in again(runs, workers):
@@ -110,4 +152,4 @@ def verify(workers: int = 0, say: Callable[[str], object] = print) -> int:
         say(f"  {r.title}, {old['dataset']}: {accuracies}, {words}")
     if done < len(runs):
         say(f"  {len(runs) - done} more were not started: {SECONDS:.0f} s were over.")
-    return differing
+    return apart + differing

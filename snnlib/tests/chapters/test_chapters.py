@@ -235,6 +235,7 @@ def test_publish_writes_good_chapters_and_leaves_faulty_ones(folder, results_in,
 
 def broken(change):
     made = notebook("1")
+    made.cells[1].outputs = output("The outputs in this file were made with other values: ...")
     change(made)
     return made
 
@@ -269,6 +270,10 @@ def test_a_narrow_table_with_heads_in_words_is_no_fault():
         (lambda n: n.cells.append(new_code_cell("2")), "no markdown cell before it"),
         (lambda n: n.cells[-1].metadata.update(tags=["injected-parameters"]), "injected by papermill"),
         (lambda n: n.metadata.update(papermill={}), "metadata tells of a run"),
+        (
+            lambda n: (n.cells[1].update(outputs=[]), n.cells[-1].update(outputs=output("3"))),
+            "holds outputs of its own smoke values, from a run by hand",
+        ),
         (lambda n: n.cells[-1].update(outputs=table(range(9))), "a table of 9 columns; 8 are the most"),
         (lambda n: n.cells[-1].update(outputs=table(["n", "train_samples"])), "train_samples, as a table's"),
     ],
@@ -292,7 +297,7 @@ def test_check_asks_for_outputs(folder, capsys):
 
 
 def test_links_and_pictures_are_no_paths():
-    made = notebook("1")
+    made = broken(lambda n: None)
     made.cells[0].source = "see https://example.org/home/page and notebooks/profiles, 1/2, /s"
     made.cells[-1].outputs = [
         new_output("display_data", data={"image/png": "aGk/home/xyz/abc", "text/plain": "<Figure>"})

@@ -13,7 +13,7 @@ import torch
 
 from snnlib import files, paths
 from snnlib.runs import __main__ as command
-from snnlib.runs import check, execute, jobs, pictures, store
+from snnlib.runs import check, execute, jobs, kept, pictures, store
 from snnlib.tests.runs.samples import BASE, PLIF, made, other
 from snnlib.tests.runs.test_execute import numbers
 
@@ -209,7 +209,7 @@ def test_the_committed_sums_are_those_of_the_committed_files():
     found = {
         path.relative_to(paths.REFERENCE_RUNS).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in paths.REFERENCE_RUNS.rglob("*")
-        if path.suffix in (".jsonl", ".pt", ".npz")
+        if path.suffix in (".jsonl", ".safetensors", ".json", ".npz")
     }
     assert len(found) > 20 and store.sums(paths.REFERENCE_RUNS) == found
 
@@ -266,10 +266,10 @@ def test_weights_and_samples_of_the_reference_runs_are_checked(folder, results_i
     store.add([(record, results_in / "test" / "runs" / f"{PLIF.hash}.pt")])
     shutil.rmtree(results_in)
     assert pictures.trained(PLIF, "test") is not None
-    path = store.reference_weights(PLIF.hash)
+    path = kept.place(PLIF.hash) / "model.safetensors"
     whole = path.read_bytes()
     path.write_bytes(whole[:-700] + bytes([whole[-700] ^ 1]) + whole[-699:])
-    with pytest.raises(ValueError, match=f"{PLIF.hash}.pt are damaged .*is not what SHA256SUMS says"):
+    with pytest.raises(ValueError, match="model.safetensors are damaged .*is not what SHA256SUMS says"):
         pictures.trained(PLIF, "test")
 
 
@@ -284,8 +284,8 @@ def test_records_of_older_code_are_collected_with_their_weights(folder, results_
     assert command.main(["collect", str(place)]) == 0
     assert store.records()[PLIF.hash] == store.compact(json.loads(json.dumps(record)))
     shutil.rmtree(results_in)
-    kept = store.weights(PLIF, "test")
-    assert all(torch.equal(kept[name], state[name]) for name in state)
+    again = store.weights(PLIF, "test")
+    assert all(torch.equal(again[name], state[name]) for name in state)
 
 
 def test_a_record_in_the_wrong_file_is_named(folder):

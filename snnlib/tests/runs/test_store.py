@@ -35,7 +35,8 @@ def test_collect_writes_sorted_whole_small_records_once(folder, results_in, caps
     lines = [json.loads(line) for line in before.decode().splitlines()]
     assert [line["hash"] for line in lines] == sorted(run.hash for run in runs[:2])
     assert all(list(line) == sorted(line) for line in lines)
-    assert [path.stem for path in (folder / "weights").iterdir()] == [runs[0].hash]  # seed 0 of what is drawn
+    kept = [f"{run.paper}_{'_'.join(run.setting.split())}_{run.hash[:8]}" for run in (runs[2], runs[0])]
+    assert sorted(path.name for path in (folder / "networks").iterdir()) == sorted(kept)  # of seed 0
     command.collect([store])
     assert (folder / "plif_quarters.jsonl").read_bytes() == before
     shutil.rmtree(store)
@@ -157,8 +158,8 @@ def test_the_reference_runs_of_the_repository_are_acceptable_and_small():
     for name in {store._file(record) for record in store.records().values()}:
         lines = (paths.REFERENCE_RUNS / name).read_text().splitlines()
         assert lines == sorted(lines, key=lambda line: json.loads(line)["hash"])
-    size = sum(path.stat().st_size for path in (paths.REFERENCE_RUNS / "weights").glob("*"))
-    assert size < 5_000_000
+    size = sum(path.stat().st_size for path in (paths.REFERENCE_RUNS / "networks").glob("*/*"))
+    assert size < 25_000_000
 
 
 def test_every_recorded_run_keeps_its_hash():

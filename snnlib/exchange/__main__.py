@@ -1,0 +1,86 @@
+"""Networks for other tools and from them:
+
+python -m snnlib.exchange nir FOLDER network.nir          # a kept network as a NIR graph
+python -m snnlib.exchange compare FOLDER                  # the same network in snnTorch and SpikingJelly
+python -m snnlib.exchange authors CHECKPOINT --task cifar10 --to FOLDER
+python -m snnlib.exchange test FOLDER                     # its accuracy on its task, beside Table 2's
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from snnlib import datasets, paths, saved
+from snnlib.exchange import authors, compare, needed, nir_graph
+from snnlib.papers import published
+from snnlib.training import evaluate
+
+
+def test(folder: Path, batch_size: int = 16) -> str:
+    """A sentence: the accuracy of the network in ``folder`` on the test set of its task, and on what data."""
+    network = saved.load(folder)
+    config = network.config
+    if not {"task", "paper"} <= config.keys():
+        raise ValueError(
+            f"{folder / saved.CONFIG} names no task and paper; only with them a test set is known."
+        )
+    task = datasets.load(config["task"], paper=config["paper"], train=1)
+    size = task.test_batch_size(batch_size)
+    accuracy, rates = evaluate(network, task.test_x, task.test_y, task.encode, size)
+    data = f"{task.passport.dataset} ({task.passport.source})"
+    table = published.table("plif_table2")
+    rows = table[table.ours & (table.dataset == config["task"]) & (config["paper"] == "plif")]
+    beside = f"; the PLIF paper's Table 2 has {rows.accuracy.max()} %" if len(rows) else ""
+    fired = ", ".join(f"{rate:.4f}" for rate in rates)
+    return f"{accuracy} % on {len(task.test_y):,} test samples of {data}, spike rates {fired}{beside}."
+
+
+def main(arguments=None) -> int:
+    """Exit status: 0, or 2 after one sentence on wrong input."""
+    parser = argparse.ArgumentParser(prog="python -m snnlib.exchange", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, words in (
+        ("nir", "write a network as a NIR graph"),
+        ("compare", "run a network in other simulators"),
+        ("test", "test a network on its task"),
+    ):
+        command = commands.add_parser(name, help=words)
+        command.add_argument("folder", type=Path)
+        if name == "nir":
+            command.add_argument("to", type=Path)
+            command.add_argument("--samples", type=int, default=0, help="write so many samples beside it")
+        if name == "compare":
+            command.add_argument("--samples", type=int, default=0, help="of the test set; 0: all")
+            command.add_argument("--to", type=Path, default=paths.ROOT / "results" / "exchange")
+    command = commands.add_parser("authors", help="a checkpoint of the PLIF authors as a network's folder")
+    command.add_argument("checkpoint", type=Path)
+    command.add_argument("--task", required=True)
+    command.add_argument("--to", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "nir":
+            nir, network = needed("nir"), saved.load(options.folder)
+            nir.write(str(options.to), nir_graph.to_nir(network, tuple(network.config["input_shape"])))
+            if options.samples:
+                task, batches = compare.tested_on(network.config, options.samples)
+                rows, x_seq = next(batches)
+                np.savez_compressed(options.to.with_suffix(".npz"), x_seq=x_seq, y=task.test_y[rows])
+            print(f"written: {options.to}")
+        elif options.command == "compare":
+            for table in compare.compare(options.folder, options.to, options.samples):
+                print(table.to_string(index=False))
+        elif options.command == "test":
+            print(test(options.folder))
+        else:
+            authors.convert(options.checkpoint, options.task, options.to)
+            print(f"written: {options.to}; `python -m snnlib.exchange test {options.to}` tests it")
+        return 0
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
