@@ -29,7 +29,8 @@ def contrast(records: list[dict], arguments: dict[str, list[str]]) -> Effect | N
         for seed in found[task]:
             numbers[task, seed] = float(combine(a[seed][0]) - combine(b[seed][0]))
     effect = pool(found, lambda task, runs: numbers[task, runs[0]["seed"]], arguments)
-    if effect is None or len(found) > 1 or best or len(arguments["a"]) != len(arguments["b"]) > 1:
+    alike = len(arguments["a"]) == len(arguments["b"]) and combine is np.mean and not best
+    if effect is None or len(found) > 1 or not alike:
         return effect
     each = np.mean([np.subtract(a[seed][0], b[seed][0]) for seed in next(iter(found.values()))], 0)
     return replace(effect, parts=dict(zip(names, each.tolist(), strict=False)) if len(each) > 1 else {})

@@ -28,8 +28,8 @@ def place(run_hash: str) -> Path | None:
 
 
 def keep(record: dict, state: dict[str, Tensor], repeat: bool = False) -> bool:
-    """Keep the network of a record, if it is one of those that are kept: of seed 0, with nothing held out and
-    no step beyond the papers; not too large; whole. Returns whether it was.
+    """Keep the network of a record, if it is one of those that are kept: of seed 0, with nothing held out, no
+    step beyond the papers and no further tests, whose results are in the record; not too large; whole. Returns whether it was.
 
     ``repeat``: the record is not the reference record, but that of training the same run once more, on a
     processor that rounds otherwise; it gets a folder of its own. Large matrices are kept in half precision
@@ -37,7 +37,7 @@ def keep(record: dict, state: dict[str, Tensor], repeat: bool = False) -> bool:
     full precision either is left out, with a warning.
     """
     r = from_config(record["config"])
-    if r.seed or r.validation or beyond(record["config"]):
+    if r.seed or r.validation or r.tests or beyond(record["config"]):
         return False
     words = "_".join(f"{r.paper} {r.setting} {r.hash[:8]}{' repeat' * repeat}".replace("=", "").split())
     folder = paths.REFERENCE_RUNS / "networks" / words
