@@ -21,8 +21,8 @@ TRAIL = 24  # steps that a path stays visible
 def animated(
     figure: plt.Figure, draw: Callable[[int], None], frames: int, seconds: float, rest: float = 1.0
 ) -> bytes:
-    """The figure after ``draw(0)``, ``draw(1)``, ... as an animated PNG of so many seconds that begins anew after
-    a rest. The figure is closed.
+    """The figure after ``draw(0)``, ``draw(1)``, ... as an animated PNG of so many seconds, which begins anew
+    after a rest. The figure is closed.
     """
     canvas, pictures = FigureCanvasAgg(figure), []
     for frame in range(frames):

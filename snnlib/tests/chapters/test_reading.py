@@ -1,4 +1,4 @@
-"""Without PyTorch what only reads records is drawn as with it; the rest is left out, and nothing stale shown."""
+"""Without PyTorch what only reads records is drawn as with it; of the rest nothing stale is shown."""
 
 import os
 import re
