@@ -205,15 +205,9 @@ def scatter(axis, clusters, pair, published=None, bins: int = 5) -> None:
     axis.plot(*clusters.modes.T, "o", mfc="none", mec=INK, mew=1.1, ms=13, zorder=3)
     if published is not None:
         for mode, near in zip(clusters.modes, clusters.near_modes, strict=True):
-            beside = {
-                "xytext": (-8, -9),
-                "textcoords": "offset points",
-                "zorder": 6,
-                "ha": "right",
-                "va": "top",
-            }
+            beside = {"xytext": (-11, 4), "textcoords": "offset points", "ha": "right", "va": "center"}
             pale = {"facecolor": "white", "alpha": 0.7, "lw": 0, "pad": 1}
-            axis.annotate(f"{near}", mode, **beside, fontsize=8, color=INK, bbox=pale)
+            axis.annotate(f"{near}", mode, **beside, zorder=4, fontsize=8, color=INK, bbox=pale)
         axis.plot(*np.asarray(published).T, "*", color="#E8B500", mec=INK, mew=0.6, ms=9, zorder=5)
     axis.set(xlabel=pair[0], ylabel=pair[1])
     axis.locator_params(nbins=bins)

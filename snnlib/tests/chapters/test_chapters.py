@@ -185,7 +185,7 @@ def executed_copy(chapter):
     """What papermill makes of `chapter`: the values that it was run with, timings, paths."""
     copy = nbformat.from_dict(chapter)
     copy.metadata.papermill = {"input_path": "/home/me/x.ipynb", "duration": 1.0}
-    copy.cells[1].source = parameters.fill(copy.cells[1].source, {"seeds": 2})
+    copy.cells[1].source = parameters.fill(copy.cells[1].source, {"profile": "quick", "seeds": 2})
     for count, cell in enumerate((cell for cell in copy.cells if cell.cell_type == "code"), start=1):
         cell.execution_count, cell.metadata.execution = count, {"iopub.execute_input": "2026-01-01T00:00:00Z"}
     copy.cells[-1].outputs = [
@@ -205,7 +205,8 @@ def test_publishing_takes_outputs_and_strips_the_run():
     (result,) = merged.cells[-1].outputs
     assert (result.data["text/plain"], result.execution_count, result.metadata) == ("42", 2, {})
     assert [cell.execution_count for cell in merged.cells if cell.cell_type == "code"] == [1, 2]
-    assert merged.cells[1].source == CELL.replace("= 1  #", "= 2  #") and not merged.cells[1].outputs
+    ran = CELL.replace("smoke", "quick").replace("= 1  #", "= 2  #")
+    assert merged.cells[1].source == ran and not merged.cells[1].outputs
     assert not any("execution" in cell.metadata for cell in merged.cells)
     assert publishing.faults(merged, 1000) == []
 
@@ -234,8 +235,7 @@ def test_publish_writes_good_chapters_and_leaves_faulty_ones(folder, results_in,
 
 
 def broken(change):
-    made = notebook("1")
-    made.cells[1].outputs = output("The outputs in this file were made with other values: ...")
+    made = notebook("1", cell=CELL.replace("smoke", "recorded"))
     change(made)
     return made
 
@@ -271,8 +271,8 @@ def test_a_narrow_table_with_heads_in_words_is_no_fault():
         (lambda n: n.cells[-1].metadata.update(tags=["injected-parameters"]), "injected by papermill"),
         (lambda n: n.metadata.update(papermill={}), "metadata tells of a run"),
         (
-            lambda n: (n.cells[1].update(outputs=[]), n.cells[-1].update(outputs=output("3"))),
-            "holds outputs of its own smoke values, from a run by hand",
+            lambda n: (n.cells[1].update(source=CELL), n.cells[-1].update(outputs=output("3"))),
+            "holds outputs of the smoke profile",
         ),
         (lambda n: n.cells[-1].update(outputs=table(range(9))), "a table of 9 columns; 8 are the most"),
         (lambda n: n.cells[-1].update(outputs=table(["n", "train_samples"])), "train_samples, as a table's"),
