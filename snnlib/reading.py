@@ -18,7 +18,7 @@ from types import ModuleType
 
 WITHOUT_TORCH = importlib.util.find_spec("torch") is None
 SENTENCE = "It needs PyTorch, which this reading installation does not have; `make env` installs everything."
-_ABSENT = ("torch", "torchvision", "tonic", "librosa", "numba")
+_ABSENT = ("torch", "torchvision", "tonic", "librosa", "numba", "safetensors")
 
 
 class NeedsTorch(BaseException):

@@ -67,7 +67,7 @@ def convert(path: Path, task: str, to: Path) -> nn.Sequential:
     config = {
         "network": networks.with_pooling(networks.TABLE_S1[task], "average" if average else "max"),
         **{"input_shape": view["input_shape"], "classes": view["classes"]},
-        **{"neuron": "PLIF" if learned else "LIF", "tau": _told_tau(path, bool(learned))},
+        **{"neuron": {"kind": "PLIF"} if learned else {"kind": "LIF", "tau": _told_tau(path)}},
         **{"time_steps": view["time_steps"], "encoding": view["encoding"], "paper": "plif", "task": task},
     }
     network = networks.described(config)
@@ -89,12 +89,12 @@ def _fits(ours: str, a: Tensor, theirs: str, b: Tensor) -> bool:
     return ours.rpartition(".")[2] == last and a.shape == b.shape
 
 
-def _told_tau(path: Path, learned: bool) -> float:
+def _told_tau(path: Path) -> float:
     """The fixed tau of LIF neurons, which their weights do not hold but their files' names do."""
     told = re.search(r"init_tau_(\d+(?:\.\d+)?)", str(path.absolute()))
-    if not told and not learned:
+    if not told:
         raise ValueError(
             f"{path} is of a LIF network, whose tau is not in its weights: name the file as they did "
             "(init_tau_2.0)."
         )
-    return float(told[1]) if told else 2.0
+    return float(told[1])

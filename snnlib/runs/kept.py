@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from snnlib import datasets, paths, saved
+from snnlib import datasets, networks, paths, saved
 from snnlib.provenance import Passport
 from snnlib.runs import jobs
 from snnlib.runs.config import Run, beyond, from_config
@@ -43,10 +43,11 @@ def keep(record: dict, state: dict[str, Tensor], repeat: bool = False) -> bool:
     folder = paths.REFERENCE_RUNS / "networks" / words
     if (folder / saved.CONFIG).exists() and whole(folder):
         return False
-    network = jobs.build(r)
+    config = config_of(r, record) | ({"differs": "trained once more, on another processor"} if repeat else {})
     try:
+        network = networks.described(config)
         network.load_state_dict(state)
-    except RuntimeError:  # older code kept the first layers
+    except (ValueError, RuntimeError):  # older code kept the first layers; some runs are of other layers too
         return False
     smaller = {name: value.half() if value.numel() > 20_000 else value for name, value in state.items()}
     for chosen in (smaller, state) if here(r) else (state,):
@@ -59,8 +60,7 @@ def keep(record: dict, state: dict[str, Tensor], repeat: bool = False) -> bool:
         return False
     if sum(value.nbytes for value in chosen.values()) > LARGEST:
         return False
-    differs = {"differs": "trained once more, on another processor"} if repeat else {}
-    saved.write(folder, config(r, record) | differs, chosen)
+    saved.write(folder, config, chosen)
     return True
 
 
@@ -70,11 +70,12 @@ def whole(folder: Path) -> dict | None:
     return None if "layers" in config else config
 
 
-def config(r: Run, record: dict) -> dict:
+def config_of(r: Run, record: dict) -> dict:
     """What config.json says of the network of a record."""
     view = datasets.view(r.task, r.paper, **dict(r.task_options))
     return {
-        **jobs.described(r),
+        **{"network": r.network, "input_shape": view["input_shape"], "classes": view["classes"]},
+        **{"neuron": networks.neuron_config(jobs.build(r)), "setting": r.setting},
         **{"time_steps": r.time_steps, "encoding": view["encoding"]},
         **{"paper": r.paper, "task": r.task, "run": r.hash, "data": Passport.of(record).label},
         **{name: record[name] for name in ("accuracy_last", "spike_rates")},

@@ -11,14 +11,19 @@ import snnlib
 from snnlib import networks, paths, saved
 
 CONFIGS = {
-    "mlp": {"network": "mlp-7", "input_shape": [12], "classes": 3, "neuron": "1st-order"},
+    "mlp": {
+        "network": "mlp-7",
+        "input_shape": [12],
+        "classes": 3,
+        "neuron": {"kind": "FirstOrder", "decay": 0.3},
+    },
     "mixed": {
-        **{"network": "mlp-4", "input_shape": [5], "classes": 2, "neuron": "mixed"},
-        "theta": [0.06, 0.219, -0.065, 0.003, -0.009, 0.246, -0.058, 0.065],
+        **{"network": "mlp-4", "input_shape": [5], "classes": 2},
+        **{"neuron": {"kind": "SecondOrder", "quadratic": 0.9, "each": True}},
     },
     "conv": {
         **{"network": "c4k3s1-BN-PLIF-MPk2s2-FC20-PLIF-APk10s10", "input_shape": [1, 6, 6], "classes": 2},
-        **{"neuron": "PLIF", "tau": 3.0},
+        **{"neuron": {"kind": "PLIF", "threshold": 0.8, "v_reset": -0.1}},
     },
 }
 
@@ -44,6 +49,14 @@ def test_what_is_written_comes_back_and_no_random_number_is_drawn(kind, tmp_path
     x = torch.rand(6, 4, *CONFIGS[kind]["input_shape"]) * 30
     assert torch.equal(again(x), network(x))
     assert again(x).any()
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_a_networks_neurons_are_described_as_they_are(kind):
+    described = networks.neuron_config(networks.described(CONFIGS[kind]))
+    assert described.items() >= CONFIGS[kind]["neuron"].items()
+    again = networks.neuron_config(networks.described(CONFIGS[kind] | {"neuron": described}))
+    assert again == described
 
 
 def test_first_layers_alone_come_back_too(tmp_path):

@@ -90,7 +90,7 @@ def test_a_checkpoint_becomes_a_folder_with_their_weights(theirs, tmp_path, task
     net = theirs(task, path, kind, plain)
     assert "models" not in sys.modules
     network = authors.convert(path, task, tmp_path / "folder")
-    assert network.config["neuron"] == kind and network.config["network"] == networks.TABLE_S1[task]
+    assert network.config["neuron"]["kind"] == kind and network.config["network"] == networks.TABLE_S1[task]
     convs, ours = ([m for m in each.modules() if isinstance(m, nn.Conv2d)] for each in (net, network))
     assert all(torch.equal(a.weight, b.weight) for a, b in zip(convs, ours, strict=True))
     norms, ours = ([m for m in each.modules() if isinstance(m, nn.BatchNorm2d)] for each in (net, network))
