@@ -42,11 +42,13 @@ def test_every_launch_of_the_papers_networks_compiles():
 
 @pytest.mark.parametrize("task", networks.TABLE_S1)
 def test_a_step_dispatches_few_operators(task):
-    """Forward and backward pass of Table S1's nets, without a table of numbers for every layer and step."""
+    """Forward and backward pass of Table S1's nets: two operators a block of convolution, normalisation, neurons
+    and pooling are ours, and few of PyTorch's stand beside them.
+    """
     from snnlib.tests.core import gpu_launches
 
     noted = gpu_launches.plif_step(task, torch.float32)
     convolutions = networks.expand(networks.TABLE_S1[task]).count("BN")
     assert [name for name, _ in noted.own].count("block") == convolutions
     assert [name for name, _ in noted.own].count("neuron") == 2
-    assert noted.count < 80 + 50 * convolutions
+    assert noted.count < 120 + 40 * convolutions
