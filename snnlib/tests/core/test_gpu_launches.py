@@ -42,8 +42,8 @@ def test_every_launch_of_the_papers_networks_compiles():
 
 @pytest.mark.parametrize("task", networks.TABLE_S1)
 def test_a_step_dispatches_few_operators(task):
-    """Forward and backward pass of Table S1's nets: one operator of ours each way for normalisation, neurons and
-    pooling, and few of PyTorch's beside it.
+    """Of Table S1's nets: one operator of ours each way for normalisation, neurons and pooling, and few of
+    PyTorch's beside it.
     """
     from snnlib.tests.core import gpu_launches
 
