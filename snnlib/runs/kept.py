@@ -29,7 +29,8 @@ def place(run_hash: str) -> Path | None:
 
 def keep(record: dict, state: dict[str, Tensor], repeat: bool = False) -> bool:
     """Keep the network of a record, if it is one of those that are kept: of seed 0, with nothing held out, no
-    step beyond the papers and no further tests, whose results are in the record; not too large; whole. Returns whether it was.
+    step beyond the papers and no further tests, whose results are in the record; not too large; whole.
+    Returns whether it was.
 
     ``repeat``: the record is not the reference record, but that of training the same run once more, on a
     processor that rounds otherwise; it gets a folder of its own. Large matrices are kept in half precision

@@ -9,7 +9,7 @@ import torch
 
 from snnlib import neurons, paths
 from snnlib.neurons import PRESETS
-from snnlib.runs import check, jobs, time_grids
+from snnlib.runs import check, jobs, kept, time_grids
 from snnlib.runs.config import beyond, from_config
 from snnlib.tests.runs.samples import BASE, made
 
@@ -96,6 +96,7 @@ def test_a_record_holds_the_tests_of_the_trained_network(neuron, tmp_path, monke
     text = (tmp_path / f"{run.hash}.json").read_text()
     assert check.accepted(text, "it") == record
     assert record["tests"]["in order"] == record["accuracy_last"] and list(record["tests"]) == list(run.tests)
+    assert not kept.keep(record, {})  # its tests are told, its network is not needed
     if neuron == "counts":  # the mean over time knows no order
         assert record["tests"]["shuffled"] == record["tests"]["reversed"] == record["accuracy_last"]
 
