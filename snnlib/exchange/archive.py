@@ -1,8 +1,8 @@
-"""Reports and archives that reviewers know, generated from the records: ``python -m snnlib.exchange archive``.
+"""Reports and archives that reviewers know, from the records: ``python -m snnlib.exchange archive``.
 
 A summary of one page, the answers to the NeurIPS checklist, a draft of codecheck.yml, Croissant metadata for
-each data set behind the records, and all of it with the records and the results as an RO-Crate (profile Process
-Run Crate). rocrate, roc-validator and mlcroissant write and check the last two.
+each data set behind the records, and all of it with records and results as an RO-Crate (profile Process Run
+Crate). rocrate, roc-validator and mlcroissant write and check the last two.
 """
 
 import json
@@ -87,8 +87,8 @@ def codecheck() -> str:
         "version": "https://codecheck.org.uk/spec/config/2.0/",
         "paper": {"title": TITLE, "authors": [{"name": "The companion's authors"}]},
         "manifest": manifest,
-        "summary": "`make all` draws every file of the manifest from data/reference_runs; `make verify` tests the "
-        "kept networks and trains a few runs again.",
+        "summary": "`make all` draws every file of the manifest from data/reference_runs; `make verify` "
+        "tests the kept networks and trains a few runs again.",
     }
     head = "# A draft: the codechecker adds codechecker, report, certificate and check_time.\n---\n"
     return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
@@ -123,7 +123,7 @@ def croissant(passport: Passport) -> dict:
         name=re.sub(r"\W+", "-", passport.dataset).strip("-"),
         description=words,
         license=["MIT, this project"] if own and not licence else [licence or "see data/README.md"],
-        url="https://arxiv.org/abs/2010.03140",  # the task is as the paper has it; data/README.md has the source
+        url="https://arxiv.org/abs/2010.03140",  # the task as the paper has it; data/README.md has the source
         version="1.0.0",
         cite_as="data/README.md says whom to cite",
         creators=[mlc.Organization(name="see data/README.md")],
