@@ -75,8 +75,11 @@ fill: env results/.data  ## train what PROFILE (paper) lacks for a while, the mo
 bench: env  ## speed beside other libraries (pip install .[peers]) into results/bench, e.g. make bench ARGS="--only layer"
 	@$(PY) -m snnlib.bench $(ARGS)
 
-verify: env  ## train a few recorded runs again on this machine (two minutes) and compare
+verify: env  ## test the kept networks and train a few recorded runs again on this machine, and compare
 	@$(PY) -m snnlib.runs verify
+
+archive: env  ## summary, NeurIPS checklist, codecheck draft, RO-Crate and Croissant (pip install .[exchange])
+	@$(PY) -m snnlib.exchange archive
 
 report: env  ## write results/PROFILE/report.html from what is there
 	@$(PY) -m snnlib.chapters report --profile $(PROFILE)

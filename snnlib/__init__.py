@@ -15,7 +15,8 @@ A network with learned membrane time constants on tensors of one's own, samples 
     print(history[-1]["test_accuracy"], [layer.tau.item() for layer in network if isinstance(layer, PLIF)])
 
 The core lies flat in this folder and needs torch, numpy and numba alone. The rooms beside it (papers,
-datasets, runs, results, claims, figures, chapters, bench) hold the companion; README says what is where.
+datasets, runs, results, claims, figures, chapters, bench, exchange) hold the companion; README says what is
+where.
 """
 
 import importlib

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from snnlib import datasets, paths, saved
-from snnlib.exchange import authors, compare, needed, nir_graph
+from snnlib.exchange import archive, authors, compare, needed, nir_graph
 from snnlib.papers import published
 from snnlib.training import evaluate
 
@@ -58,6 +58,8 @@ def main(arguments=None) -> int:
     command.add_argument("checkpoint", type=Path)
     command.add_argument("--task", required=True)
     command.add_argument("--to", type=Path, required=True)
+    command = commands.add_parser("archive", help="reports and archives that reviewers know")
+    command.add_argument("--to", type=Path, default=paths.ROOT / "results" / "archive")
     options = parser.parse_args(arguments)
     try:
         if options.command == "nir":
@@ -71,6 +73,8 @@ def main(arguments=None) -> int:
         elif options.command == "compare":
             for table in compare.compare(options.folder, options.to, options.samples):
                 print(table.to_string(index=False))
+        elif options.command == "archive":
+            print("\n".join(archive.write(options.to)))
         elif options.command == "test":
             print(test(options.folder))
         else:
