@@ -43,7 +43,7 @@ FINDINGS = (
     ),
     (
         {"order_relied": "holds", "part_v2": "undecided", "part_u": "undecided"},
-        "**Beyond the papers: the recovery variable is the memory.** On spoken digits with the steps of the "
+        "**Beyond the papers: 2-WDS leans on the order of time.** On spoken digits with the steps of the "
         "test clips shuffled 2-WDS loses {order_relied} points more than 2-FS. Taking it apart costs "
         "{part_u} points where U is held and {part_v2} without V², both undecided with five seeds.",
     ),
