@@ -32,7 +32,7 @@ endif
 RUN = --profile $(PROFILE) $(if $(filter 1,$(TRAIN)),--train) $(ARGS)
 
 # What a Python without PyTorch can do, as far as records go.
-READS = all read 03 04 05 06 report
+READS = all read 03 04 05 06 08 report
 READ := $(if $(filter read,$(MAKECMDGOALS)),--make-read,$(if $(MAKECMDGOALS),$(if $(filter-out $(READS),$(MAKECMDGOALS)),,--read)))
 export READ := $(if $(filter recorded,$(PROFILE)),$(if $(filter 1,$(TRAIN)),,$(READ)))
 VERIFY = if $(PY) -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("torch"))'; then \
