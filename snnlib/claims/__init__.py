@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 WORDS = ("id", "paper", "family", "label", "statement", "where", "statistic", "sesoi", "unit", "main")
-AT_PAPERS_SIZE, AT_OUR_SIZE, ON_OTHER_DATA, ARITHMETIC = verdicts.SCOPES
+AT_PAPERS_SIZE, AT_OUR_SIZE, ON_OTHER_DATA, ARITHMETIC, CONTROL = verdicts.SCOPES
 
 
 def listed() -> pd.DataFrame:
@@ -141,7 +141,7 @@ def _numbers(claim, effect: Effect | None, absent: str) -> dict:
         "difference": effect.ours - row["published"],
         "verdict": NOT_TESTABLE,
         "reason": _obstacle(claim, behind),
-        "scope": ARITHMETIC if effect.computed else _scope(behind),
+        "scope": CONTROL if claim.needs == "control" else ARITHMETIC if effect.computed else _scope(behind),
         "parts": ", ".join(
             f"{PAPER_TITLE.get(name, name)} {value:.2f}" for name, value in effect.parts.items()
         ),

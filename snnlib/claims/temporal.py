@@ -19,7 +19,7 @@ def contrast(records: list[dict], arguments: dict[str, list[str]]) -> Effect | N
     """Mean accuracy (percent) of the settings ``a`` minus that of ``b``, seed by seed, same data and budget.
 
     side=sum adds up instead. best=a, b or both: of that side only the setting with the highest mean over
-    seeds counts, an advantage for that side.
+    seeds counts, an advantage for that side; settings without runs are left out and named.
     """
     combine = COMBINE[arguments.get("side", ["mean"])[0]]
     names, best, found, numbers = arguments["a"] + arguments["b"], arguments.get("best", []), {}, {}
@@ -29,11 +29,24 @@ def contrast(records: list[dict], arguments: dict[str, list[str]]) -> Effect | N
         for seed in found[task]:
             numbers[task, seed] = float(combine(a[seed][0]) - combine(b[seed][0]))
     effect = pool(found, lambda task, runs: numbers[task, runs[0]["seed"]], arguments)
+    effect = effect and replace(effect, **_without(records, arguments, effect))
     alike = len(arguments["a"]) == len(arguments["b"]) and combine is np.mean and not best
     if effect is None or len(found) > 1 or not alike:
         return effect
     each = np.mean([np.subtract(a[seed][0], b[seed][0]) for seed in next(iter(found.values()))], 0)
     return replace(effect, parts=dict(zip(names, each.tolist(), strict=False)) if len(each) > 1 else {})
+
+
+def _without(records, arguments, effect: Effect) -> dict[str, object]:
+    """What an effect left out: settings that were to be compared for the best and have no runs."""
+    missing = tuple(
+        setting
+        for side in arguments.get("best", ())
+        for setting in arguments[side]
+        if not any(_values(records, task, [setting], False) for task in arguments["task"])
+    )
+    note = "; ".join(filter(None, (effect.note, f"without {', '.join(missing)}" if missing else "")))
+    return {"left_out": effect.left_out + missing, "note": note}
 
 
 def quiet(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:

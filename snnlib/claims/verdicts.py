@@ -16,7 +16,7 @@ from scipy import stats
 ALPHA = 0.05
 HOLDS, FAILS, UNDECIDED, NOT_TESTABLE = "holds", "fails", "undecided", "not testable here"
 VERDICTS = (HOLDS, FAILS, UNDECIDED, NOT_TESTABLE)
-SCOPES = ("at the paper's size", "at our size", "on other data", "arithmetic")
+SCOPES = ("at the paper's size", "at our size", "on other data", "arithmetic", "control")
 FEWEST_SEEDS = 3  # fewer decide nothing
 RULES = {
     "above": "Holds if the effect is at least {sesoi:g} and significantly above 0; fails if it is "
@@ -166,6 +166,8 @@ def decide(test: str, sesoi: float, effect: Effect, p_corrected: float) -> tuple
         return UNDECIDED, "one seed" if effect.n == 1 else f"{effect.n} seeds"
     if effect.dead and effect.living is None:
         return UNDECIDED, "every seed has a run that never learned"
+    if effect.dead and effect.living.n < 2:
+        return UNDECIDED, "fewer than two seeds without a run that never learned"
     if not math.isfinite(p_corrected):
         return UNDECIDED, f"the same value for all {effect.n} seeds"
     if p_corrected < ALPHA:

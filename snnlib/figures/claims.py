@@ -21,6 +21,7 @@ SCOPES = {
     "at our size": ("o", False),
     "on other data": ("o", False),
     "arithmetic": ("s", True),
+    "control": ("o", False),
 }
 """Marker, and whether it is filled."""
 AGREES = "#D3EBE1"

@@ -42,7 +42,7 @@ def test_blocks_are_replaced_and_the_rest_stays(page, results_in):
     readme.write("recorded")
     text = page.read_text()
     assert text.startswith("before\n<!-- findings:begin -->\n- **") and "stale" not in text
-    assert "<!-- findings:end -->\nbetween\n<!-- results:begin -->\nFrom the " in text
+    assert "<!-- findings:end -->\nbetween\n<!-- results:begin -->\nFrom " in text
     assert text.endswith("<!-- results:end -->\nafter\n")
     assert readme.fault() == ""
     page.write_text(text.replace(" → ", " -> ", 1))
@@ -56,7 +56,7 @@ def test_block_tells_of_the_records_and_of_what_is_missing(everything, board, mo
     monkeypatch.setattr(store, "best", lambda _: None)
     nothing = claims.scoreboard([])
     empty = readme.block([], nothing)
-    assert "| MNIST | 98.67 → – |" in empty and "From the 0 runs" in empty
+    assert "| MNIST | 98.67 → – |" in empty and "From 0 of the runs" in empty
     assert "| not testable here |" in empty and readme.findings(nothing, []) == "No run is recorded.\n"
 
 
@@ -69,7 +69,7 @@ def test_a_finding_whose_verdict_has_changed_is_stale(everything, board):
 
 def test_findings_take_sizes_from_the_records(everything, board):
     text = readme.findings(board, everything)
-    assert "(100 test clips, on which" in text and "networks are 16 times as wide" in text
+    assert "(100 test clips, on which" in text and "with 16 times as many maps" in text
     wider = [r | {"network": r["network"].replace("c8k", "c32k")} for r in everything]
     fewer = [r | {"test_samples": 50 if r["task"] == "timit" else r["test_samples"]} for r in wider]
     text = readme.findings(board, fewer)

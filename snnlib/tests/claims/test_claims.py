@@ -81,7 +81,9 @@ def test_every_claim_is_complete():
     families = claims.families().set_index("family")
     assert (families.paper[listed.family].to_numpy() == listed.paper).all()
     assert set(families.index) == set(listed.family) and set(families["rank"]) == {"primary", "secondary"}
-    assert set(listed.needs) == {"", "paper", "restart", "equal samples"} and listed.main.sum() == 12
+    assert (
+        set(listed.needs) == {"", "paper", "restart", "equal samples", "control"} and listed.main.sum() == 12
+    )
     assert listed.statement.is_unique and listed.label.str.len().max() <= 46
     for claim in listed.itertuples(index=False):
         assert callable(claims.measure(claim)), claim.id

@@ -48,6 +48,9 @@ def test_losses_are_compared_by_a_sum():
 def test_the_best_of_several_is_that_of_the_highest_mean():
     assert contrast(a="2-FS", b="LIF/tau:2 LIF/tau:4 LIF/tau:8", best="b").ours == pytest.approx(61 - 60)
     assert contrast(a="2-FS", b="LIF/tau:2 LIF/tau:4 LIF/tau:8") is None  # a mean needs all
+    effect = contrast(a="2-FS", b="LIF/tau:2 LIF/tau:4 LIF/tau:8", best="b")
+    assert effect.left_out == ("LIF/tau:8",) and effect.note == "without LIF/tau:8"  # so it cannot hold
+    assert contrast(a="2-FS", b="LIF/tau:2 LIF/tau:4", best="b").left_out == ()
 
 
 def test_parts_are_told_setting_by_setting():
