@@ -73,7 +73,7 @@ def test_findings_take_sizes_from_the_records(everything, board):
     wider = [r | {"network": r["network"].replace("c8k", "c32k")} for r in everything]
     fewer = [r | {"test_samples": 50 if r["task"] == "timit" else r["test_samples"]} for r in wider]
     text = readme.findings(board, fewer)
-    assert "(50 test clips, on which" in text and "networks are 4 times as wide" in text
+    assert "(50 test clips, on which" in text and "with 4 times as many maps" in text
 
 
 @pytest.mark.parametrize("text", ["no marks", MARKS.format("results", ""), MARKS.format("findings", "") * 2])
