@@ -12,4 +12,4 @@ def needed(package: str) -> ModuleType:
         return importlib.import_module(package)
     except ImportError:
         name = package.partition(".")[0]
-        raise ValueError(f'This needs the package {name}: `pip install ".[exchange]"`.') from None
+        raise ValueError(f'This needs the package {name}: `pip install -e ".[exchange]"`.') from None

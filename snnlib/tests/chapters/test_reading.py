@@ -66,7 +66,7 @@ def test_the_recorded_chapters_show_what_they_show_with_torch(bare):
                 told += 1
             elif chapter != "06_claims" and "artefacts.save_" not in cell.source:
                 assert _words(cell) == _words(before), cell.source
-        assert told <= 12, chapter
+        assert told <= 14, chapter  # of 04, which makes layers and slices events with torch
     claims = (root / "results" / "recorded" / "tables" / "claims.csv").read_text()
     assert 0 < claims.count(reading.SENTENCE) < 12  # those that run neurons
     refused = call("-m", "snnlib.chapters", "publish", "--profile", "recorded")
