@@ -23,7 +23,7 @@ def _arguments(arguments):
         ("fill", "train what chapters lack, within a budget, and draw nothing"),
     ):
         command = commands.add_parser(name, help=text)
-        command.add_argument("chapters", nargs="*", default=["all"], help="00 ... 07, or all (01 to 06)")
+        command.add_argument("chapters", nargs="*", default=["all"], help="00 ... 08, or all (without 07)")
         command.add_argument("--profile", default="recorded")
         work.add_options(command)
         command.add_argument(

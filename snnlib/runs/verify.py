@@ -127,7 +127,7 @@ def networks(workers: int = 0, say: Callable[[str], object] = print) -> int:
     own = sum("differs" not in folders[folder] for folder, _ in todo)
     say(
         f"verify: {len(todo) - len(differing)} of {len(todo)} kept networks hit what is recorded of them to "
-        f"the last sample ({own} are the records' own, the others say what differs; "
+        f"the last sample ({own} have their record's accuracy, the others say what differs; "
         f"{time.monotonic() - began:.0f} s)."
     )
     return len(differing)
