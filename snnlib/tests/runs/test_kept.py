@@ -110,4 +110,4 @@ def test_a_repeat_that_drifted_is_kept_only_when_asked_for_and_hits_its_own_accu
     (place,) = (folder / "networks").iterdir()
     assert place.name.endswith("_repeat") and kept.place(BASE.hash) is None
     differing, said = networks()
-    assert differing == 0 and "1 of 1 kept networks hit" in said and "(0 are the" in said
+    assert differing == 0 and "1 of 1 kept networks hit" in said and "(0 have their record's accuracy" in said
