@@ -41,7 +41,7 @@ def matches(record: dict, task: str, setting: str) -> bool:
         tau, pooling = rest[:2]
         held_out = "validation" in rest
         return (config["tau"], record["pooling"], config["validation"] > 0) == (float(tau), pooling, held_out)
-    return record["paper"] == "mdn"
+    return record["paper"] == "mdn" and not config.get("validation")
 
 
 def seeds_of(records: Iterable[dict], task: str, settings: Iterable[str]) -> dict[int, list[dict]]:

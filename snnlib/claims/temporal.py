@@ -11,6 +11,7 @@ import numpy as np
 
 from snnlib.claims.measures import pool
 from snnlib.claims.verdicts import Effect
+from snnlib.runs.time_grids import RATES
 
 COMBINE: dict[str, Callable] = {"mean": np.mean, "sum": sum}
 
@@ -47,6 +48,29 @@ def _without(records, arguments, effect: Effect) -> dict[str, object]:
     )
     note = "; ".join(filter(None, (effect.note, f"without {', '.join(missing)}" if missing else "")))
     return {"left_out": effect.left_out + missing, "note": note}
+
+
+def chosen(records: list[dict], task: str, setting: str) -> list[dict]:
+    """The runs of a setting with the learning rate that has the best mean accuracy, after the last epoch, on
+    the samples held out; [] unless every rate was tried with the same seeds.
+    """
+    rates: dict[float, list[dict]] = {}
+    for record in records:
+        held_out = record["paper"] == "mdn" and record["config"].get("validation")
+        if held_out and record["task"] == task and setting_of(record) == setting:
+            rates.setdefault(record["config"]["learning_rate"], []).append(record)
+    if len(rates) < len(RATES) or len({frozenset(r["seed"] for r in runs) for runs in rates.values()}) > 1:
+        return []
+    return rates[
+        max(rates, key=lambda rate: np.mean([r["curve"][-1]["validation_accuracy"] for r in rates[rate]]))
+    ]
+
+
+def tuned(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
+    """As ``contrast``, on the test set, each setting with the learning rate that held-out samples chose."""
+    names = {*arguments["a"], *arguments["b"]}
+    runs = [r for task in arguments["task"] for name in names for r in chosen(records, task, name)]
+    return contrast([r | {"config": r["config"] | {"tests": ["chosen"]}} for r in runs], arguments)
 
 
 def quiet(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:

@@ -30,13 +30,22 @@ STRENGTHS = {
     "warp": (0.75, 1.25, 1.5),
 }
 TESTS = disturbance.ORDERS + tuple(f"{what}:{x:g}" for what, values in STRENGTHS.items() for x in values)
+STILLS = ("mnist", "fashion_mnist", "nettalk", "cifar10")
+"""MDN's tasks without time."""
+
+RATES = (1 / 3, 1.0, 3.0)
+"""Of Table 1's learning rate: the search."""
+
+HELD_OUT = 0.15
+"""Share of the training samples of each class that the search chooses by; Table S2's of the PLIF paper."""
+
 COUNTS_EPOCHS = 5
 """Times as many epochs for the linear classifier, which costs next to nothing."""
 
 
-def timed(task: str, settings: Iterable[str], seeds: int, **budget) -> list[Run]:
+def timed(task: str, settings: Iterable[str], seeds: int, tests=TESTS, **budget) -> list[Run]:
     """Settings x seeds on a task. A setting is a neuron, with "/tau:4" where it has a time constant and
-    "/order:shuffled" where all input is changed so.
+    "/order:shuffled" where all input is changed so; ``tests`` as in Run.
 
     Neurons: of Table 2, "1st-order", "learned", "counts" (a linear classifier of the input's mean over time,
     no neuron), "LIF", "PLIF", "PLIF-each", "PLIF-random", "LIF-random", or a part of 2-WDS ("V2-alone",
@@ -46,7 +55,7 @@ def timed(task: str, settings: Iterable[str], seeds: int, **budget) -> list[Run]
     for setting in settings:
         neuron, *words = setting.split("/")
         more = dict(word.split(":", 1) for word in words)
-        changes = {"order": more.get("order", ""), "tau": float(more.get("tau", 0)), "tests": TESTS}
+        changes = {"order": more.get("order", ""), "tau": float(more.get("tau", 0)), "tests": tuple(tests)}
         if neuron == "counts":
             changes |= {"network": "mlp-0", "loss": "cross-entropy", "learning_rate": 1e-2}
         for seed in range(seeds):
@@ -92,7 +101,17 @@ def constants(task: str, seeds: int, **budget) -> list[Run]:
 
 def bench(task: str, seeds: int, **budget) -> list[Run]:
     """Both papers' neurons in the same network, tau from 2 where there is one."""
-    return timed(task, BENCH, seeds, **budget)
+    tests = TESTS if task in (*TASKS, CONTROL) else ()
+    return timed(task, BENCH, seeds, tests, **budget)
+
+
+def search(task: str, seeds: int, **budget) -> list[Run]:
+    """The bench with each learning rate of the search, part of the training samples held out to choose by."""
+    return [
+        replace(r, learning_rate=float(f"{rate * r.learning_rate:.3g}"), validation=HELD_OUT)
+        for rate in RATES
+        for r in timed(task, BENCH, seeds, (), **budget)
+    ]
 
 
 def step(task: str, seeds: int, **budget) -> list[Run]:

@@ -68,3 +68,35 @@ def test_runs_of_the_papers_do_not_count():
 def test_quiet_is_what_is_left_of_six_percent():
     effect = temporal.quiet(RECORDS, {"task": ["tidigits"], "a": ["2-WDS", "2-FS"]})
     assert effect.ours == pytest.approx(4)
+
+
+def searched(neuron, rate, seed, held_out, tested):
+    r = record(neuron, seed, tested)
+    curve = [{"epoch": 0, "validation_accuracy": 99.0}, {"epoch": 1, "validation_accuracy": held_out}]
+    return r | {
+        "paper": "mdn",
+        "curve": curve,
+        "config": {"tau": 0.0, "learning_rate": rate, "validation": 0.15},
+    }
+
+
+SEARCHED = [
+    searched(neuron, rate, seed, *accuracies[rate])
+    for seed in range(3)
+    for neuron, accuracies in {  # the rate that the test set likes best is another one
+        "2-FS": {0.01: (50, 80), 0.03: (60 + seed, 70 + seed), 0.1: (55, 75)},
+        "2-WDS": {0.01: (62, 64), 0.03: (40, 90), 0.1: (61, 65)},
+    }.items()
+    for rate in accuracies
+]
+
+
+def test_a_learning_rate_is_chosen_on_held_out_samples_alone():
+    arguments = {"task": ["tidigits"], "a": ["2-FS"], "b": ["2-WDS"]}
+    assert {r["config"]["learning_rate"] for r in temporal.chosen(SEARCHED, "tidigits", "2-FS")} == {0.03}
+    assert temporal.tuned(SEARCHED, arguments).ours == pytest.approx(71 - 64)
+    assert temporal.contrast(SEARCHED, arguments) is None  # the other claims do not see the search
+    unequal = [r for r in SEARCHED if (r["seed"], r["config"]["learning_rate"]) != (2, 0.1)]
+    assert temporal.chosen(unequal, "tidigits", "2-FS") == []
+    untried = [r for r in SEARCHED if r["config"]["learning_rate"] != 0.1]
+    assert temporal.tuned(untried, arguments) is None

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from snnlib import neurons, paths
+from snnlib.claims import selection
 from snnlib.neurons import PRESETS
 from snnlib.runs import check, jobs, kept, time_grids
 from snnlib.runs.config import beyond, from_config
@@ -107,3 +108,12 @@ def test_a_record_with_other_tests_is_refused(tests):
     check.accepted(json.dumps(made(run, tests={"reversed": 12.5})), "it")
     with pytest.raises(ValueError, match="tests are not those|no number of right answers"):
         check.accepted(json.dumps(made(run, tests=tests)), "it")
+
+
+def test_the_search_tries_every_rate_on_the_same_seeds_with_samples_held_out():
+    runs = time_grids.search("tidigits", 2, epochs=3)
+    assert len(runs) == len(set(runs)) == len(time_grids.RATES) * len(time_grids.BENCH) * 2
+    assert {r.validation for r in runs} == {0.15} and not any(r.tests for r in runs)
+    assert sorted({r.learning_rate for r in runs}) == [0.00333, 0.01, 0.03]
+    record = made(runs[0])
+    assert not selection.matches(record, "tidigits", "1st-order")  # no evidence for the papers' claims
