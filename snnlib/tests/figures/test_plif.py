@@ -1,13 +1,15 @@
 """The parts of the PLIF figures that compute something, and that every figure can be drawn from records."""
 
 import numpy as np
+import pytest
 import torch
 from matplotlib.collections import PathCollection
 
 from snnlib import datasets, networks
-from snnlib.figures import plif_encoder, plif_network, plif_training, pooling
+from snnlib.figures import ladder, plif_encoder, plif_network, plif_training, pooling, style
 from snnlib.papers import published
 from snnlib.results.tables import W_OVER_TAU_QUANTILES
+from snnlib.runs import grids
 
 
 def test_structure_of_table_s1_is_table_1():
@@ -231,3 +233,43 @@ def test_fig4_names_every_stage_and_its_shape():
     assert "max-\npooling" in said and len(net.patches) == 6
     assert "voting" in [text.get_text() for text in general.texts]
     assert "$X_{T-1}$" in [text.get_text() for text in unfolded.texts]
+
+
+def test_ladder_draws_a_line_for_each_width_and_the_papers_numbers_at_its_own():
+    made = []
+    for size, cost in ((8, 8.0), (16, 3.0)):
+        for neuron, tau, kind in grids.VARIANTS[:5]:
+            for seed in range(2):
+                last = 90.0 - cost * (neuron == "LIF" and tau == 16) + seed
+                made.append(
+                    {
+                        "network": f"{{c{size}k3s1-BN-PLIF-MPk2s2}}*2-DP-FC{16 * size}-PLIF",
+                        "neuron": neuron,
+                        "pooling": kind,
+                        "seed": seed,
+                        "config": {"tau": tau},
+                        "curve": [
+                            {"epoch": e, "test_accuracy": a} for e, a in enumerate((10.0, last - 5, last))
+                        ],
+                        "tau": [[tau, tau]] * 3 if neuron == "PLIF" else [],
+                    }
+                )
+    names = [style.variant(*variant) for variant in grids.VARIANTS[:5]]
+    logs = published.author_runs().query("dataset == 'fashion_mnist' and in_paper_table and protocol == 'A'")
+    logs = logs.assign(variant=list(map(style.variant, logs.neuron, logs.tau, logs.pooling)))
+    logs = (
+        published.author_curves()
+        .merge(logs[["run_id", "variant"]], on="run_id")
+        .assign(at=lambda logs: 2 * (logs.epoch + 1))
+    )
+    figure = ladder.ladder(iter(made), logs, dict.fromkeys(names, 94.0), 128)
+    accuracy, effects, cost, tau = figure.axes
+    lines = {line.get_label(): line for line in effects.get_lines()}
+    np.testing.assert_allclose(lines["τ = 16 costs LIF"].get_ydata(), [8.0, 3.0])
+    np.testing.assert_allclose(lines["PLIF − LIF, τ = 2"].get_ydata(), [0.0, 0.0])
+    assert list(lines["max − average"].get_xdata()) == [8, 16]
+    assert sum(line.get_marker() == "D" for line in accuracy.get_lines()) == len(names)
+    np.testing.assert_allclose(cost.get_lines()[0].get_ydata(), [8.0, 8.0])
+    theirs = next(line for line in cost.get_lines() if line.get_marker() == "x")
+    assert theirs.get_xdata()[0] == 2 and theirs.get_ydata()[0] == pytest.approx(89.07 - 86.47)
+    assert len(tau.get_lines()) == 2 * 2 + 2

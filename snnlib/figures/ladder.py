@@ -1,0 +1,146 @@
+"""The ladder of sizes (chapter 04): how PLIF's findings depend on the width of the network and on training.
+
+Records in, Figure out. ``authors``: rows of ``published.author_curves()`` with a column ``variant`` and, in
+``at``, the epoch of ours that had as many updates; their networks are Table S1's.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.lines import Line2D
+
+from snnlib.figures import style
+from snnlib.figures.style import INK, VARIANT_COLOURS
+
+style.use()
+EFFECTS = {  # name -> (variant, variant that is taken off, colour)
+    "τ = 16 costs LIF": ("LIF(2)", "LIF(16)", VARIANT_COLOURS["LIF(16)"]),
+    "PLIF − LIF, τ = 16": ("PLIF(16)", "LIF(16)", VARIANT_COLOURS["PLIF(16)"]),
+    "PLIF − LIF, τ = 2": ("PLIF(2)", "LIF(2)", VARIANT_COLOURS["PLIF(2)"]),
+    "max − average": ("PLIF(2)", "PLIF(2) average", VARIANT_COLOURS["PLIF(2) average"]),
+}
+WIDTH_COLOURS = ("#FDBF6F", "#E07B1A", "#B3447A", "#5B2A86", "#1A1333")  # narrow pale, wide dark
+THEIRS = {"ls": "", "marker": "x", "color": INK, "ms": 5, "mew": 1.1}
+
+
+def ladder(records: Iterable[dict], authors: pd.DataFrame, paper: dict[str, float], full: int) -> plt.Figure:
+    """Four panels: last accuracy and four effects against width; the cost of tau = 16 and the first FC
+    layer's tau against epochs, one line a width.
+
+    Dots: seeds; lines: means over seeds. ``paper``: variant -> best accuracy in Tables 4 and 5, drawn as
+    diamonds at ``full``, the maps of Table S1's own layers. Crosses: the authors' logs, at equal updates.
+    """
+    records = list(records)
+    curves = _curves(records)
+    figure, axes = plt.subplots(2, 2, figsize=(9.6, 7.2))
+    _accuracies(axes[0, 0], curves, paper, full)
+    _effects(axes[0, 1], curves, paper, full)
+    widths = sorted({width for width, _ in curves})
+    colours = dict(zip(widths, WIDTH_COLOURS[: len(widths)], strict=True))
+    _cost(axes[1, 0], curves, colours, authors)
+    _tau(axes[1, 1], records, colours, authors)
+    epochs = max(len(curve) for seeds in curves.values() for curve in seeds.values())
+    for axis in axes[0]:
+        ticks = [*widths, full]
+        axis.set(xscale="log", xlabel="maps per convolution")
+        axis.set_xticks(ticks, list(map(str, ticks)))
+        axis.minorticks_off()
+    for axis in axes[1]:
+        axis.set(xlabel="epoch", xlim=(0.5, epochs + 0.5))
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    handles = [Line2D([], [], color=colour, lw=2, label=f"{width} maps") for width, colour in colours.items()]
+    handles += [
+        Line2D([], [], ls="", marker="D", mfc="white", color=INK, ms=5, label="the paper's table"),
+        Line2D([], [], **THEIRS, label="the authors' logs"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    style.letter(*axes.flat)
+    return figure
+
+
+def width(record: dict) -> int:
+    """Maps of the first convolution in Table S1's notation: "c128k3s1-..." -> 128."""
+    return int(record["network"].lstrip("{").split("k")[0].removeprefix("c"))
+
+
+def _curves(records: Iterable[dict]) -> dict[tuple[int, str], dict[int, np.ndarray]]:
+    """(width, variant) -> seed -> test accuracy after each epoch."""
+    curves = {}
+    for record in records:
+        name = style.variant(record["neuron"], record["config"]["tau"], record["pooling"])
+        accuracy = [point["test_accuracy"] for point in record["curve"] if point["epoch"] > 0]
+        curves.setdefault((width(record), name), {})[record["seed"]] = np.array(accuracy)
+    return curves
+
+
+def _gaps(curves, size: int, a: str, b: str) -> dict[int, np.ndarray]:
+    """Seed -> a - b after each epoch, for the seeds that have both."""
+    first, second = curves.get((size, a), {}), curves.get((size, b), {})
+    return {seed: first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())}
+
+
+def _rungs(axis, points: dict[int, list[float]], colour: str, label: str, paper: float, full: int) -> None:
+    """Dots for seeds, a line through their means, a diamond for the paper's number."""
+    for size, values in points.items():
+        axis.plot([size] * len(values), values, "o", color=colour, ms=3.5, alpha=0.6)
+    axis.plot(list(points), [np.mean(v) for v in points.values()], color=colour, lw=1.6, label=label)
+    axis.plot(full, paper, "D", color=colour, mfc="white", ms=5.5)
+
+
+def _accuracies(axis, curves, paper, full) -> None:
+    for name, colour in VARIANT_COLOURS.items():
+        points = {
+            size: [curve[-1] for curve in seeds.values()]
+            for (size, variant), seeds in sorted(curves.items())
+            if variant == name
+        }
+        if points:
+            _rungs(axis, points, colour, name, paper[name], full)
+    axis.set_ylabel("test accuracy after the last epoch (%)")
+    axis.legend(loc="lower right", fontsize=7.5)
+
+
+def _effects(axis, curves, paper, full) -> None:
+    for label, (a, b, colour) in EFFECTS.items():
+        points = {
+            size: [gap[-1] for gap in gaps.values()]
+            for size in sorted({size for size, _ in curves})
+            if (gaps := _gaps(curves, size, a, b))
+        }
+        if points:
+            _rungs(axis, points, colour, label, paper[a] - paper[b], full)
+    axis.axhline(0, color=INK, lw=0.8)
+    axis.set_ylabel("difference of accuracies (points)")
+    axis.legend(loc="upper right", fontsize=7.5)
+
+
+def _cost(axis, curves, colours, authors) -> None:
+    for size, colour in colours.items():
+        gaps = list(_gaps(curves, size, "LIF(2)", "LIF(16)").values())
+        if gaps:
+            axis.plot(range(1, len(gaps[0]) + 1), np.mean(gaps, axis=0), color=colour, lw=1.6)
+    theirs = authors.pivot_table(index="at", columns="variant", values="test_accuracy")
+    gap = (theirs["LIF(2)"] - theirs["LIF(16)"]).dropna()
+    axis.plot(gap.index, gap, **THEIRS)
+    axis.axhline(0, color=INK, lw=0.8)
+    axis.set_ylabel("LIF: accuracy at τ = 2 − at τ = 16 (points)")
+
+
+def _tau(axis, records, colours, authors) -> None:
+    for start, dashes in ((2.0, "-"), (16.0, (0, (3, 1.5)))):
+        for size, colour in colours.items():
+            taus = [
+                [layers[-2] for layers in record["tau"]]
+                for record in records
+                if record["neuron"] == "PLIF"
+                and (width(record), record["config"]["tau"], record["pooling"]) == (size, start, "max")
+            ]
+            if taus:
+                axis.plot(np.mean(taus, axis=0), color=colour, lw=1.6, ls=dashes)
+        theirs = authors[authors.variant == f"PLIF({start:g})"].dropna(axis=1, how="all")
+        layers = theirs.filter(regex=r"tau_\d").columns
+        axis.plot(theirs["at"], theirs[layers[-2]], **THEIRS)
+    axis.set_yscale("log", base=2)
+    axis.set_ylabel("τ of the first FC layer (steps); dashed: from 16")
