@@ -232,5 +232,7 @@ def as_the_paper(record: dict) -> bool:
     if record["paper"] == "plif":
         nets = {networks.with_pooling(networks.TABLE_S1[task], kind) for kind in ("max", "average")}
         return record["network"] in nets and config["epochs"] >= grids.PAPER_EPOCHS_PLIF
+    if task in grids.BEYOND_TABLE_1:
+        return False
     table = published.table("mdn_table1").set_index("task").loc[task]
     return record["network"] == f"mlp-{int(table.hidden_size)}" and config["epochs"] >= table.epochs

@@ -109,7 +109,7 @@ def _trained_as_published(record) -> bool:
         return True
     if record["paper"] == "plif":
         return config["learning_rate"] == PLIF_LEARNING_RATE
-    learning_rate, epochs = _table_1()[record["task"]]
+    learning_rate, epochs = _table_1().get(record["task"], (None, 0))
     return config["learning_rate"] == learning_rate and config["epochs"] <= epochs
 
 

@@ -1,6 +1,6 @@
 """Grids of chapter 08: does the order of the steps matter, and which part of the dynamics makes use of it?
 
-All are networks of the MDN paper with Table 1's settings but for the budget; every trained network is also
+All are networks of the MDN paper with Table 1's settings (or ``grids.BEYOND_TABLE_1``'s) but for the budget; every trained network is also
 tested with its test input in other orders and disturbed. Seeds are paired throughout.
 """
 
@@ -14,6 +14,9 @@ from snnlib.runs.config import Run
 from snnlib.runs.grids import mdn_run
 
 TASKS = ("tidigits", "timit", "n_mnist")
+SERIES = ("mnist1d", "japanese_vowels", "basic_motions")
+"""In use as small tests of time, and in neither paper: ``order`` alone is asked of them."""
+
 CONTROL = "mnist"
 """Every step of it is drawn anew and alike: no order to be worth anything."""
 
