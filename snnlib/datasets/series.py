@@ -8,9 +8,10 @@ aeon is read but never imported or asked for by this project: it needs an older 
 tested with, and its .ts files need no more than the reader below.
 """
 
-import importlib.util
+import os
 import random
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -24,22 +25,24 @@ from .reading import content, reading
 from .registry import Entry, Located, Source, Split, register, stand_in
 
 VERSION = 1  # of what is made of the files, and of the stand-ins
+KNOWN = {"mnist1d": "60e18865e911", "japanese_vowels": "3b09b344e61c", "basic_motions": "a83b78a275c9"}
+"""Starts of cache.files_fingerprint of the files that our numbers come from."""
 
 
 @dataclass(frozen=True)
 class Series:
-    """``packages``: which may carry it, as (package, folder in it). ``known``: start of
-    cache.files_fingerprint of its ``files``; ``samples``: training and test clips."""
+    """``packages``: which may carry its ``files``, as (package, folder in it). ``shortest``: steps of its
+    shortest clip; ``steps``: of its longest; ``samples``: training and test clips."""
 
     name: str
     title: str
+    shortest: int
     steps: int
     channels: int
     classes: int
     samples: tuple[int, int]
     packages: tuple[tuple[str, str], ...]
     files: tuple[str, ...]
-    known: str
     install: str
     licence: str
     note: str
@@ -49,11 +52,10 @@ class Series:
         return f"Install it again (`{self.install}`), or remove it to do without."
 
 
-def _ts(name: str, title: str, *shape, **facts) -> Series:
+def _ts(name: str, title: str, **facts) -> Series:
     return Series(
         name,
         title,
-        *shape,
         packages=tuple((package, f"datasets/data/{title}") for package in ("aeon", "sktime")),
         files=(f"{title}_TRAIN.ts", f"{title}_TEST.ts"),
         install="pip install --no-deps aeon",
@@ -65,13 +67,13 @@ SETS = (
     Series(
         "mnist1d",
         "MNIST-1D",
-        40,
-        1,
-        10,
-        (4000, 1000),
+        shortest=40,
+        steps=40,
+        channels=1,
+        classes=10,
+        samples=(4000, 1000),
         packages=(("mnist1d", ""),),
         files=("data.py", "transform.py"),
-        known="60e18865e911",
         install="pip install mnist1d",
         licence="Apache-2.0 (Greydanus, Kobak 2024)",
         note="Made by its authors' generator with the default arguments, which by their word gives the "
@@ -80,11 +82,11 @@ SETS = (
     _ts(
         "japanese_vowels",
         "JapaneseVowels",
-        29,
-        12,
-        9,
-        (270, 370),
-        known="3b09b344e61c",
+        shortest=7,
+        steps=29,
+        channels=12,
+        classes=9,
+        samples=(270, 370),
         licence="CC BY 4.0 (UCI; Kudo, Toyama, Shimbo 1999)",
         note="Two vowels by nine men, 12 cepstrum coefficients a step; who speaks? Clips are stretched to 29 "
         "steps.",
@@ -92,11 +94,11 @@ SETS = (
     _ts(
         "basic_motions",
         "BasicMotions",
-        100,
-        6,
-        4,
-        (40, 40),
-        known="a83b78a275c9",
+        shortest=100,
+        steps=100,
+        channels=6,
+        classes=4,
+        samples=(40, 40),
         licence="none stated with the files; aeon itself is BSD-3-Clause",
         note="Acceleration and rotation of a smart watch, 10 s of four activities.",
     ),
@@ -106,10 +108,10 @@ SETS = (
 # ---------------------------------------------------------------- sources
 def _home(s: Series) -> tuple[Path, str] | None:
     """Where its files lie, and whose they are. Imports nothing."""
-    if s.files[0].endswith(".ts") and (paths.DATA / s.title).is_dir():
+    if s.files[0].endswith(".ts") and os.path.lexists(paths.DATA / s.title):
         return paths.DATA / s.title, ""
     for package, below in s.packages:
-        found = importlib.util.find_spec(package)
+        found = find_spec(package)
         if found and found.submodule_search_locations:
             return Path(found.submodule_search_locations[0]) / below, package
     return None
@@ -120,17 +122,23 @@ def _source(s: Series) -> Source:
         if (home := _home(s)) is None:
             return None
         folder, package = home
-        content = cache.files_fingerprint(folder, s.files, f"a file of {s.title}", s.remedy)
+        fingerprint = cache.files_fingerprint(folder, s.files, f"a file of {s.title}", s.remedy)
         kind, note = "package" if package else "official", s.note
-        if not content.startswith(s.known):
+        if not fingerprint.startswith(KNOWN[s.name]):
             kind, note = "part", f"{note} Its content differs from the copy known to this project."
         note += f" From the Python package {package}." if package else ""
-        return Located(s.title, kind, note, s.licence, content, payload=folder)
+        return Located(s.title, kind, note, s.licence, fingerprint, payload=folder)
 
     def read(located, paper, options):
-        make = _generated if s.name == "mnist1d" else _recorded
+        def make():
+            parts = (_generated if s.name == "mnist1d" else _recorded)(s, located.payload)
+            with reading(located.payload, f"{s.samples[0]} and {s.samples[1]} clips", s.remedy):
+                if (found := (len(parts[0]), len(parts[2]))) != s.samples:
+                    raise ValueError(f"found {found[0]} and {found[1]}")
+            return _standardised(*parts)
+
         key = {"what": s.name, "version": VERSION, "of": located.fingerprint}
-        return _splits(cache.tensors(key, lambda: _standardised(*make(s, located.payload))), options)
+        return _splits(cache.tensors(key, make), options)
 
     return Source(locate, read)
 
@@ -184,8 +192,9 @@ def read_ts(file: Path, s: Series) -> tuple[Tensor, Tensor]:
         with reading(f"{file}, line {number}", what, s.remedy):
             *channels, label = line.strip().split(":")
             values = torch.from_numpy(np.array([channel.split(",") for channel in channels], np.float64))
-            if values.shape[0] != s.channels or not values.isfinite().all():
-                raise ValueError(f"{values.shape[0]} channels, or a value that is not finite")
+            count, steps = values.shape
+            if count != s.channels or not s.shortest <= steps <= s.steps or not values.isfinite().all():
+                raise ValueError(f"{count} channels of {steps} values, or one that is no finite number")
             clips.append(F.interpolate(values[None], s.steps, mode="linear", align_corners=True)[0].T)
             ys.append(labels.index(label))
     with reading(file, what, s.remedy):

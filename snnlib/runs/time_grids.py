@@ -1,7 +1,8 @@
 """Grids of chapter 08: does the order of the steps matter, and which part of the dynamics makes use of it?
 
-All are networks of the MDN paper with Table 1's settings (or ``grids.BEYOND_TABLE_1``'s) but for the budget; every trained network is also
-tested with its test input in other orders and disturbed. Seeds are paired throughout.
+All are networks of the MDN paper with Table 1's settings (or ours, ``grids.BEYOND_TABLE_1``) but for the
+budget; every trained network is also tested with its test input in other orders and disturbed. Seeds are
+paired throughout.
 """
 
 from collections.abc import Iterable, Sequence

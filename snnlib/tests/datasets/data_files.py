@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from snnlib import paths
-from snnlib.datasets import images
+from snnlib.datasets import images, series
 from snnlib.datasets.standins_events import EVENT
 
 
@@ -23,6 +23,7 @@ def use_root(tmp_path, monkeypatch):
     """An empty data root; no distribution package; no cache from outside."""
     monkeypatch.setattr(paths, "DATA", tmp_path / "data")
     monkeypatch.setattr(images, "DEBIAN_FASHION", tmp_path / "package")
+    monkeypatch.setattr(series, "find_spec", lambda name: None)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     (tmp_path / "data").mkdir()
     return tmp_path / "data"
@@ -30,6 +31,18 @@ def use_root(tmp_path, monkeypatch):
 
 def idx(array: np.ndarray) -> bytes:
     return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+def write_ts(folder, name, channels, lengths, labels, seed=0):
+    """Two .ts files; ``lengths``: steps of each clip of each, whose labels come in turn."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    for part, steps in zip(("TRAIN", "TEST"), lengths, strict=True):
+        head = ["# made up", f"@problemName {name}", f"@classLabel true {' '.join(labels)}", "@data"]
+        for i, n in enumerate(steps):
+            clip = [",".join(f"{v:.4f}" for v in channel) for channel in rng.normal(size=(channels, n))]
+            head.append(":".join([*clip, labels[i % len(labels)]]))
+        (folder / f"{name}_{part}.ts").write_text("\n".join(head))
 
 
 def write_mnist(folder, monkeypatch, name="MNIST", packed=True, n=20):

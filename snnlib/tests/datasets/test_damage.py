@@ -32,6 +32,7 @@ from .data_files import (
     write_mnist,
     write_nmnist,
     write_sphere,
+    write_ts,
     write_wave,
 )
 
@@ -132,6 +133,12 @@ def gesture(root, patch):
     return root / "DVSGesture/ibmGestureTrain/user03_led/10.npy"
 
 
+def motions(root, patch):
+    labels = ["Standing", "Running", "Walking", "Badminton"]
+    write_ts(root / "BasicMotions", "BasicMotions", 6, [[100] * 40] * 2, labels)
+    return root / "BasicMotions/BasicMotions_TEST.ts"
+
+
 def of_type(array) -> bytes:
     file = io.BytesIO()
     np.save(file, array)
@@ -169,6 +176,11 @@ ROWS = {
     "N-MNIST": ("n_mnist", n_mnist, FLOATS),
     "CIFAR10-DVS": ("cifar10_dvs", cifar10_dvs, FLOATS),
     "DVS128 Gesture": ("dvs128_gesture", gesture, FLOATS),
+    "BasicMotions": (
+        "basic_motions",
+        motions,
+        b"@classLabel true a b c d\n@data\n" + (b":".join([b"nan" + b",0" * 99] * 6) + b":a\n") * 40,
+    ),
 }
 
 
@@ -229,7 +241,7 @@ KNOWN = {row for row in ROWS if row.startswith(("MNIST", "Fashion"))} | {"NETtal
 
 
 def seen(name):
-    paper = "mdn" if "mdn" in datasets.registry.entry(name).papers else "plif"
+    paper = datasets.registry.entry(name).papers[0]
     identity = datasets.identify(name, paper)
     task = datasets.load(name, paper)
     return identity, [task.train_x, task.train_y, task.test_x, task.test_y]
