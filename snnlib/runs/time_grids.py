@@ -18,6 +18,9 @@ TASKS = ("tidigits", "timit", "n_mnist")
 SERIES = ("mnist1d", "japanese_vowels", "basic_motions")
 """In use as small tests of time, and in neither paper: ``order`` alone is asked of them."""
 
+EVENTS = ("cifar10_dvs", "dvs128_gesture")
+"""Simulated where the recordings are not there; what stand-ins say, no rule judges."""
+
 CONTROL = "mnist"
 """Every step of it is drawn anew and alike: no order to be worth anything."""
 

@@ -420,7 +420,7 @@ def blobs() -> str:
         lambda located, paper, options: (split, split),
     )
     fields = {"time_steps": 8, "input_shape": (3, 32, 32), "classes": 10, "encoding": "direct"}
-    register(Entry("blobs", "Blobs", ("plif",), (source,), lambda paper, options: fields))
+    register(Entry("blobs", "Blobs", ("plif", "mdn"), (source,), lambda paper, options: fields))
     return "blobs"
 
 
@@ -431,6 +431,8 @@ def blobs() -> str:
         ("n_mnist", "plif", (10, 2, 34, 34), 10),
         ("cifar10_dvs", "plif", (20, 2, 32, 32), 10),
         ("dvs128_gesture", "plif", (20, 2, 32, 32), 11),
+        ("cifar10_dvs", "mdn", (20, 2048), 10),
+        ("dvs128_gesture", "mdn", (20, 2048), 11),
     ],
 )
 def test_standins(shared_root, monkeypatch, name, paper, shape, classes):

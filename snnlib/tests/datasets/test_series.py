@@ -88,7 +88,7 @@ def test_what_test_clips_are_like_does_not_reach_the_training_clips(root):
 def test_the_known_files_are_official_in_the_data_folder_and_package_in_a_package(
     root, installed, monkeypatch
 ):
-    for folder in (root / "BasicMotions", installed("sktime") / "datasets/data/BasicMotions"):
+    for folder in (root / "BasicMotions", installed("aeon") / "datasets/data/BasicMotions"):
         write_ts(folder, "BasicMotions", 6, [[100] * 40] * 2, list("abcd"))
     known = datasets.identify("basic_motions").split(":")[1]
     monkeypatch.setitem(series.KNOWN, "basic_motions", known)

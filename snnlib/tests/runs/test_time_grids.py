@@ -7,10 +7,12 @@ import math
 import pytest
 import torch
 
-from snnlib import neurons, paths
+from snnlib import claims, neurons, paths
 from snnlib.claims import selection
+from snnlib.datasets import series
 from snnlib.neurons import PRESETS
-from snnlib.runs import check, jobs, kept, time_grids
+from snnlib.papers import published
+from snnlib.runs import check, grids, jobs, kept, time_grids
 from snnlib.runs.config import beyond, from_config
 from snnlib.tests.runs.samples import BASE, made
 
@@ -86,6 +88,26 @@ def test_a_grid_shares_runs_and_every_run_has_its_tests():
     for task in ("timit", "n_mnist"):  # Table 1 has no learning rate of theta there
         runs = time_grids.bench(task, 1, **budget)
         assert not any(math.isnan(r.theta_learning_rate) for r in runs)
+
+
+@pytest.mark.parametrize("task", time_grids.SERIES + time_grids.EVENTS)
+def test_tasks_that_no_table_of_the_paper_has(task, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "DATA", tmp_path / "none")
+    monkeypatch.setattr(series, "find_spec", lambda name: None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    runs = time_grids.order(task, 5)
+    assert len(set(runs)) == 5 * 7 and {r.learning_rate for r in runs} == {1e-3, 1e-2}  # 1e-2: counts
+    assert {r.network for r in runs} == {"mlp-500", "mlp-0"} and 5 <= runs[0].batch_size <= 32
+    assert not math.isnan(time_grids.bench(task, 1)[-1].theta_learning_rate)
+    assert task not in grids.MDN_TASKS and task not in set(published.table("mdn_table1").task)
+    if task == "cifar10_dvs":  # its stand-in first draws thousands of images
+        return
+    budget = {"epochs": 1, "train_samples": 20, "test_samples": 20, "hidden": 6}
+    (run,) = time_grids.timed(task, ["2-WDS/order:shuffled"], 1, **budget)
+    record = jobs.train_one(run, tmp_path)
+    assert record["source"] == "stand-in" and not claims.as_the_paper(record | {"source": "official"})
+    assert set(record["tests"]) == set(time_grids.TESTS)
+    assert not selection.matches(record, task, "2-WDS")
 
 
 @pytest.mark.parametrize("neuron", ["counts", "2-WDS", "half-step"])
