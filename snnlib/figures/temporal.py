@@ -22,8 +22,13 @@ def order(table: pd.DataFrame, counts: pd.DataFrame) -> plt.Figure:
     the mean over time, a dashed line.
     """
     tasks = list(dict.fromkeys(table.task))
-    figure, axes = plt.subplots(1, len(tasks), figsize=(2.6 * len(tasks) + 0.6, 3.1), squeeze=False)
-    for axis, task in zip(axes[0], tasks, strict=True):
+    columns = min(4, len(tasks))
+    lines = -(-len(tasks) // columns)
+    size = (2.6 * columns + 0.6, 0.5 + 2.6 * lines)
+    figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False)
+    for axis in axes.flat[len(tasks) :]:
+        axis.remove()
+    for axis, task in zip(axes.flat, tasks, strict=False):
         rows = table[table.task == task]
         names = list(dict.fromkeys(rows.neuron))
         for shift, (way, mark) in zip((-0.27, -0.09, 0.09, 0.27), MARKS.items(), strict=True):
@@ -37,7 +42,8 @@ def order(table: pd.DataFrame, counts: pd.DataFrame) -> plt.Figure:
         axis.set_xticks(range(len(names)), names, fontsize=8)
         axis.set_xlim(-0.5, len(names) - 0.5)
         axis.set_title(task, fontsize=9)
-    axes[0][0].set_ylabel(LABEL)
+    for axis in axes[:, 0]:
+        axis.set_ylabel(LABEL)
     handles = [plt.Line2D([], [], ls="", marker=m, color=INK, mfc="white", label=w) for w, m in MARKS.items()]
     handles[0].set_markerfacecolor(INK)
     handles.append(plt.Line2D([], [], color=INK, lw=1, ls=(0, (4, 3)), label="linear, mean over time"))
