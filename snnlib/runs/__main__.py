@@ -8,7 +8,6 @@ wrote. They need no notebook and none of the packages that the chapters need.
 import argparse
 import contextlib
 import json
-import signal
 import sys
 import tarfile
 import tempfile
@@ -147,5 +146,4 @@ def main(arguments=None) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # TERM is Ctrl-C
     sys.exit(main())
