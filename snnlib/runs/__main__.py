@@ -103,7 +103,8 @@ def main(arguments=None) -> int:
     command.add_argument("--repeats", action="store_true", help=repeats)
     commands.add_parser("example", help="train and add the small record that a test trains again")
     commands.add_parser("samples", help="keep the test samples that pictures show, of the official data")
-    commands.add_parser("seal", help="renew SHA256SUMS, after a change of these files that was meant")
+    words = "renew SHA256SUMS, after a change of these files that was meant: nothing is checked or signed"
+    commands.add_parser("seal", help=words)
     commands.add_parser("list", help="say what there is")
     commands.add_parser("verify", help="train a few recorded runs again, two minutes at most, and compare")
     filling = commands.add_parser("fill", help="train what a profile lacks, within a budget")
