@@ -162,8 +162,8 @@ def sums(folder: Path) -> dict[str, str]:
 
 
 def seal() -> None:
-    """Write SHA256SUMS over the reference runs as they are now, whoever changed them: sums tell of damage, not
-    of forgery. What the numbers are worth only training the runs again shows (``verify``).
+    """Write SHA256SUMS over the reference runs as they are now, whoever changed them: sums tell of damage,
+    not of forgery. What the numbers are worth only training the runs again shows (``verify``).
     """
     root = paths.REFERENCE_RUNS
     kinds = ("*.jsonl", "samples/*.npz", *(f"networks/*/{name}" for name in kept.FILES))
