@@ -32,7 +32,7 @@ def export(folder: Path, to: Path, samples: int | None = None) -> None:
         outputs, rates = here(network, x_seq)
         folded, _ = here(nir_graph.from_nir(graph), x_seq)
         weights = hashlib.sha256((folder / saved.WEIGHTS).read_bytes()).hexdigest()
-        about = {name: network.config[name] for name in ("setting", "network", "run")}
+        about = {"folder": folder.resolve().name, "network": network.config["network"]}
         about |= {"weights, SHA-256": weights, "data": task.passport.label}
         found = {"x_seq": x_seq, "y": y, "outputs": outputs, "rates": rates, "folded": folded}
         write = functools.partial(np.savez_compressed, about=json.dumps(about), **found)

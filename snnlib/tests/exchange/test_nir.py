@@ -190,7 +190,7 @@ def test_a_kept_network_beside_itself_elsewhere(
         table.numpy[5] == 0 <= table.numpy[4]
     )  # it is the graph read back; a folded norm may round otherwise
     about = json.loads((tmp_path / "numpy.json").read_text())
-    assert about["run"] == run.hash and about["versions"]["nir"] and "stand-in" in about["data"]
+    assert about["folder"] == place.name and about["versions"]["nir"] and "stand-in" in about["data"]
     assert command.main(["compare", str(place), "--to", str(tmp_path), "--samples", "-1"]) == 2
     assert "-1 samples make no test set" in capsys.readouterr().err
 
