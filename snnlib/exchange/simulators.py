@@ -82,6 +82,7 @@ def compare(platform: str, graph: Path, samples: Path, to: Path) -> Path:
     outputs = torch.cat([part for part, _ in found], 1)
     measured = np.average([each for _, each in found], axis=0, weights=[x.shape[1] for x in batches])
     rows = [(f"accuracy, % of {len(y)} samples", _accuracy(given, y), _accuracy(outputs, y))]
+    rows.append((f"samples with a tied vote, of {len(y)}", _tied(given), _tied(outputs)))
     pairs = zip(rates, measured, strict=True)
     rows += [(f"spike rate, layer {n}", *map(_rounded, pair)) for n, pair in enumerate(pairs, start=1)]
     for words, other in (("ours", given), ("ours read back from the graph", folded)):
@@ -97,6 +98,11 @@ def compare(platform: str, graph: Path, samples: Path, to: Path) -> Path:
 
 def _accuracy(outputs: torch.Tensor, y: torch.Tensor) -> float:
     return round(100 * (outputs.mean(0).argmax(-1) == y).double().mean().item(), 6)
+
+
+def _tied(outputs: torch.Tensor) -> int:
+    first, second = outputs.mean(0).topk(2).values.unbind(-1)
+    return int((first - second < SAME).sum())
 
 
 def _rounded(rate: float) -> float:

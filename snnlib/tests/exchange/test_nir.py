@@ -184,7 +184,7 @@ def test_a_kept_network_beside_itself_elsewhere(
     assert command.main(["compare", str(place), "--to", str(tmp_path), "--samples", "30"]) == 0
     assert "accuracy, % of 30" in capsys.readouterr().out
     table = pd.read_csv(tmp_path / "numpy.csv")
-    assert list(table.columns) == ["quantity", "ours", "numpy"] and len(table) == 1 + 3 + 2
+    assert list(table.columns) == ["quantity", "ours", "numpy"] and len(table) == 2 + 3 + 2
     assert table.numpy[:4].tolist() == pytest.approx(table.ours[:4].tolist(), abs=5e-3)
     assert (
         table.numpy[5] == 0 <= table.numpy[4]
@@ -201,7 +201,7 @@ def test_a_kept_network_beside_itself_elsewhere(
 
     monkeypatch.setattr(simulators, "run", otherwise)
     command.main(["compare", str(place), "--to", str(tmp_path), "--samples", "30"])
-    assert pd.read_csv(tmp_path / "numpy.csv").numpy[5] == 10
+    assert pd.read_csv(tmp_path / "numpy.csv").numpy[6] == 10
     monkeypatch.setattr(simulators, "PLATFORMS", {"no_such_simulator": None})
     assert command.main(["compare", str(place), "--to", str(tmp_path)]) == 2
     assert "Neither snnTorch nor SpikingJelly is installed" in capsys.readouterr().err
