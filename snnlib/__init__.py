@@ -21,6 +21,8 @@ where.
 
 import importlib
 
+from snnlib import interrupt
+
 _HOME = {
     "surrogate": ("arctan", "window"),
     "neurons": ("FirstOrder", "Izhikevich", "LIF", "Neuron", "PLIF", "PRESETS", "SecondOrder"),
@@ -33,6 +35,9 @@ _HOME = {
     "kernels.memory": ("keep_freed",),
 }
 __all__ = [name for names in _HOME.values() for name in names]
+
+if interrupt.is_command():
+    interrupt.told()
 
 
 def __getattr__(name: str):

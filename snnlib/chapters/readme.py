@@ -15,8 +15,9 @@ from snnlib import claims, datasets, files, networks, paths
 from snnlib.chapters import planned
 from snnlib.papers import published
 from snnlib.results import tables
-from snnlib.runs import store
+from snnlib.runs import store, time_grids
 from snnlib.runs.config import beyond
+from snnlib.runs.grids import PAPER_EPOCHS_PLIF
 
 BLOCK = re.compile(r"(<!-- (findings|results):begin -->\n).*?(<!-- \2:end -->)", re.DOTALL)
 PICTURES = {"claims.png": "claims_main", "neurons.png": "mdn_fig4"}  # in notebooks/, and of which figure
@@ -43,28 +44,28 @@ FINDINGS = (
         {"plif_lif_16_fashion_mnist": "holds", "collapse_fashion_mnist": "undecided"},
         "**A bad start hurts a learned time constant less, in small networks and short trainings.** From "
         "τ = 16 PLIF is {plif_lif_16_fashion_mnist} points above LIF on Fashion-MNIST. LIF itself loses "
-        "{collapse_fashion_mnist} there; in the paper's own table, with {times_as_wide} times as many maps, "
-        "all samples and far more epochs, it loses nothing ({collapse_fashion_mnist_published}), so that "
-        "sentence stays undecided.",
+        "{collapse_fashion_mnist} there after {collapse_fashion_mnist_epochs}; in the paper's own table, "
+        "with {times_as_wide} times as many maps, it loses nothing ({collapse_fashion_mnist_published}), so "
+        "that sentence stays undecided.",
     ),
     (
         {"order_relied": "holds", "part_v2": "undecided", "part_u": "undecided"},
         "**Beyond the papers: 2-WDS leans on the order of time.** On spoken digits with the steps of the "
         "test clips shuffled 2-WDS loses {order_relied} points more than 2-FS. Taking it apart costs "
-        "{part_u} points where U is held and {part_v2} without V², both undecided with five seeds and half "
-        "of the paper's epochs.",
+        "{part_u} points where U is held and {part_v2} without V², both undecided with {part_u_seeds} seeds "
+        "after {part_u_epochs}.",
     ),
     (
         {"learned_best": "holds"},
-        "**A learned time constant learned to forget.** On spoken digits, after half of the paper's epochs, "
-        "PLIF is {learned_best} points above LIF with the best of τ = 2, 4, 8 and 16, and ends at τ near 1, "
-        "where a neuron has no memory.",
+        "**A learned time constant learned to forget.** On spoken digits, after {learned_best_epochs}, "
+        "PLIF is {learned_best} points above LIF with the best of τ = {taus}, and ends at τ near 1, where a "
+        "neuron has no memory.",
     ),
     (
         {"counts_timit": "undecided", "counts_n_mnist": "undecided"},
         "**Speaker gender may need no time.** The best of three spiking networks is {counts_timit} points "
         "from a linear classifier of the input's mean over time there, {counts_n_mnist} on N-MNIST after "
-        "half of the paper's epochs; both are undecided ([chapter 08](notebooks/08_time.ipynb)).",
+        "{counts_n_mnist_epochs}; both are undecided ([chapter 08](notebooks/08_time.ipynb)).",
     ),
 )
 """What a reader should know first: the verdicts that a sentence presumes, and the sentence. Written by a
@@ -129,7 +130,7 @@ def findings(board: pd.DataFrame, everything: list[dict]) -> str:
         for row in board.itertuples()
     }
     numbers |= {f"{row.Index}_published": f"{row.published:.2f}" for row in board.itertuples()}
-    numbers |= _sizes(everything)
+    numbers |= _sizes(everything) | _budgets(everything)
     for presumed, _ in FINDINGS:
         for claim, verdict in presumed.items():
             if board.verdict[claim] != verdict:
@@ -150,7 +151,23 @@ def _sizes(everything: list[dict]) -> dict[str, str]:
         "timit_clips": "/".join(map(str, sorted({r["test_samples"] for r in plain}))),
         "timit_spatial": f"{sum(r['accuracy_last'] for r in plain) / len(plain):.0f}" if plain else "?",
         "times_as_wide": f"{widths[0] / min(widths):g}",
+        "taus": ", ".join(f"{tau:g}" for tau in time_grids.TAUS),
     }
+
+
+def _budgets(everything: list[dict]) -> dict[str, str]:
+    """Seeds and epochs of the spiking networks behind the claims that the findings presume."""
+    presumed = {claim for claims_of, _ in FINDINGS for claim in claims_of}
+    table, found, listed = published.table("mdn_table1").set_index("task").epochs, {}, claims.listed()
+    for claim in listed[listed.id.isin(presumed)].itertuples(index=False):
+        effect = claims.measure(claim)(everything, claim.arguments)
+        runs = [r for r in effect.records if r["network"] != "mlp-0"] if effect else []
+        theirs = {table[r["task"]] if r["paper"] == "mdn" else PAPER_EPOCHS_PLIF for r in runs}
+        both = ({r["config"]["epochs"] for r in runs}, theirs)
+        ours, theirs = ("/".join(f"{n:,}" for n in sorted(epochs)) for epochs in both)
+        found[f"{claim.id}_epochs"] = f"{ours} of the paper's {theirs} epochs"
+        found[f"{claim.id}_seeds"] = str(effect.n if effect else 0)
+    return found
 
 
 def block(everything: list[dict], board: pd.DataFrame) -> str:

@@ -161,7 +161,7 @@ def _judge(claim, effect: Effect, p_holm: float, theirs: dict[str, float]) -> tu
         words.append(f"{effect.dead} of {len(effect.records)} runs never learned")
     opposite = {verdicts.HOLDS: verdicts.FAILS, verdicts.FAILS: verdicts.HOLDS}.get(verdict)
     against = [
-        f"{whose}, {number:.2f}, says the opposite"
+        f"by {whose}, {number:.2f}, the sentence {opposite}"
         for whose, number in theirs.items()
         if math.isfinite(number) and verdicts.side(claim.test, claim.sesoi, number) == opposite
     ]

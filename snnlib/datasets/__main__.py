@@ -2,7 +2,6 @@
 from now."""
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 
@@ -30,8 +29,6 @@ def main(arguments=None) -> int:
             except (ValueError, OSError, ImportError) as problem:
                 print(f"{name}: {problem}")
         return 0
-    # A polite kill cleans up like Ctrl-C does.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         outcome = fetch(chosen.names)
     except ValueError as problem:

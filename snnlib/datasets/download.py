@@ -74,7 +74,9 @@ def probe(urls: dict[str, str]) -> dict[str, str]:
                 "" if problem.code in (405, 501) else f"the server says {problem.code} {problem.reason}"
             )
         except Exception as problem:
-            answers[name] = f"no connection: {getattr(problem, 'reason', problem)}"
+            reason = getattr(problem, "reason", problem)
+            lacking = isinstance(reason, FileNotFoundError) and reason.filename  # a folder as mirror
+            answers[name] = f"there is no {lacking}" if lacking else f"no connection: {reason}"
 
     # Threads, because a name look-up has no time limit of its own; daemons, so that none is waited for.
     threads = [threading.Thread(target=ask, args=item, daemon=True) for item in urls.items()]

@@ -1,8 +1,8 @@
 """Official downloads into the data root: ``python -m snnlib.datasets fetch [names]``.
 
 A download goes to a temporary folder inside the data root, is checked, and is moved into place whole;
-nothing partial stays. One probe of all servers decides within PROBE_SECONDS whether there is a network;
-nothing is loaded otherwise.
+nothing partial stays. One probe of all servers decides within ``download.PROBE_SECONDS`` whether there is a
+network; nothing is loaded otherwise.
 """
 
 import gzip
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .. import files, paths
 from . import cache, nettalk, series
-from .download import PROBE_SECONDS, download, probe, source
+from .download import download, probe, source
 from .event_files import SETS, leave_receipt
 from .reading import SourceError, reading
 from .registry import entry, identify, load
@@ -231,7 +231,9 @@ def _fetch(wanted: list[str], named: bool, say) -> dict[str, bool]:
                 missing[name] = "what is damaged there stays"
     answers = probe({name: source(DOWNLOADS[name].file, DOWNLOADS[name].url) for name in missing})
     if missing and all(answer.startswith("no ") for answer in answers.values()):
-        say(f"No network: no answer within {PROBE_SECONDS:.0f} s; going on with packages and stand-ins.")
+        mirror = os.environ.get("SNN_MIRROR")
+        silent = f"The mirror {mirror} (SNN_MIRROR) does not" if mirror else "No network: the servers do not"
+        say(f"{silent} answer; going on with packages and stand-ins.")
     for name, otherwise in missing.items():
         if answers[name]:
             say(f"{name}: not fetched ({answers[name]}); {otherwise}")

@@ -10,10 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from snnlib import datasets, paths, saved
-from snnlib.exchange import archive, authors, compare, needed, nir_graph
+from snnlib.exchange import archive, authors, compare
 from snnlib.papers import published
 from snnlib.training import evaluate
 
@@ -50,7 +48,7 @@ def main(arguments=None) -> int:
         command.add_argument("folder", type=Path)
         if name == "nir":
             command.add_argument("to", type=Path)
-            command.add_argument("--samples", type=int, default=0, help="write so many samples beside it")
+            command.add_argument("--samples", type=int, help="of its test set, for simulators.py; 0: all")
         if name == "compare":
             command.add_argument("--samples", type=int, default=0, help="of the test set; 0: all")
             command.add_argument("--to", type=Path, default=paths.ROOT / "results" / "exchange")
@@ -63,16 +61,11 @@ def main(arguments=None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.command == "nir":
-            nir, network = needed("nir"), saved.load(options.folder)
-            nir.write(str(options.to), nir_graph.to_nir(network, tuple(network.config["input_shape"])))
-            if options.samples:
-                task, batches = compare.tested_on(network.config, options.samples)
-                rows, x_seq = next(batches)
-                np.savez_compressed(options.to.with_suffix(".npz"), x_seq=x_seq, y=task.test_y[rows])
+            compare.export(options.folder, options.to, options.samples)
             print(f"written: {options.to}")
         elif options.command == "compare":
             for table in compare.compare(options.folder, options.to, options.samples):
-                print(table.to_string(index=False))
+                print(table.read_text(), end="")
         elif options.command == "archive":
             print("\n".join(archive.write(options.to)))
         elif options.command == "test":

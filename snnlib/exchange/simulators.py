@@ -1,13 +1,21 @@
 """Run a NIR graph in another simulator: this file alone, without the rest of the library, in an environment
 that has torch, nir and the simulator:
 
-    python simulators.py snntorch network.nir samples.npz        # x_seq [T, N, *] and labels y [N]
+    python simulators.py snntorch network.nir network.npz        # writes snntorch.csv and snntorch.json
+
+The samples are inputs ``x_seq`` [T, N, *] and labels ``y`` [N], with what the network gives for them where it
+comes from: ``outputs`` [T, N, classes], the ``rates`` of spikes of each layer, and the outputs of the graph
+read back there (``folded``: a convolution's normalisation is in its weights, which rounds otherwise).
 """
 
 import argparse
 import contextlib
+import csv
 import io
+import json
 import sys
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -33,6 +41,10 @@ PLATFORMS = {"snntorch": snntorch, "spikingjelly": spikingjelly}
 NEURONS = ("Leaky", "_NIRStatefulModule")
 """Classes of the modules whose output is spikes."""
 
+BATCH = 500
+SAME = 1e-6
+"""Within it two outputs are the same: a mean of ten spikes is summed in another order elsewhere."""
+
 
 @torch.no_grad()
 def run(platform: str, path: str, x_seq: torch.Tensor) -> tuple[torch.Tensor, list[float]]:
@@ -57,18 +69,58 @@ def _rate(out) -> float:
     return spikes.mean().item()
 
 
+def compare(platform: str, graph: Path, samples: Path, to: Path) -> Path:
+    """Write ``to``/<platform>.csv, a row for each quantity with the value of where the network comes from and
+    the platform's, and ``to``/<platform>.json, which names network, data and versions; returns the table.
+    """
+    with np.load(samples) as held:
+        about = json.loads(str(held["about"]))
+        names = ("x_seq", "y", "outputs", "folded", "rates")
+        x_seq, y, given, folded, rates = (torch.from_numpy(held[name]) for name in names)
+    batches = x_seq.float().split(BATCH, 1)
+    found = [run(platform, str(graph), x) for x in batches]
+    outputs = torch.cat([part for part, _ in found], 1)
+    measured = np.average([each for _, each in found], axis=0, weights=[x.shape[1] for x in batches])
+    rows = [(f"accuracy, % of {len(y)} samples", _accuracy(given, y), _accuracy(outputs, y))]
+    rows.append((f"samples with a tied vote, of {len(y)}", _tied(given), _tied(outputs)))
+    pairs = zip(rates, measured, strict=True)
+    rows += [(f"spike rate, layer {n}", *map(_rounded, pair)) for n, pair in enumerate(pairs, start=1)]
+    for words, other in (("ours", given), ("ours read back from the graph", folded)):
+        apart = int(((outputs - other).abs() > SAME).sum())
+        rows.append((f"outputs unlike {words}, of {other.numel()}", 0, apart))
+    to.mkdir(parents=True, exist_ok=True)
+    with (to / f"{platform}.csv").open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([("quantity", "ours", platform), *rows])
+    about["versions"] = {name: version(name) for name in (platform, "nir", "torch")}
+    (to / f"{platform}.json").write_text(json.dumps(about, indent=1) + "\n")
+    return to / f"{platform}.csv"
+
+
+def _accuracy(outputs: torch.Tensor, y: torch.Tensor) -> float:
+    return round(100 * (outputs.mean(0).argmax(-1) == y).double().mean().item(), 6)
+
+
+def _tied(outputs: torch.Tensor) -> int:
+    first, second = outputs.mean(0).topk(2).values.unbind(-1)
+    return int((first - second < SAME).sum())
+
+
+def _rounded(rate: float) -> float:
+    return round(float(rate), 6)
+
+
 def main(arguments=None) -> None:
-    """Print the accuracy and the spike rates."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("platform", choices=PLATFORMS)
-    parser.add_argument("graph")
-    parser.add_argument("samples")
+    parser.add_argument("graph", type=Path)
+    parser.add_argument("samples", type=Path)
+    parser.add_argument("--to", type=Path, default=Path())
     options = parser.parse_args(arguments)
-    with np.load(options.samples) as samples:
-        x_seq, y = torch.from_numpy(samples["x_seq"]).float(), torch.from_numpy(samples["y"])
-    outputs, rates = run(options.platform, options.graph, x_seq)
-    accuracy = 100 * (outputs.mean(0).argmax(-1) == y).double().mean().item()
-    print(f"{options.platform}: {accuracy:.2f} % of {len(y)}, spike rates", *(f"{r:.6f}" for r in rates))
+    try:
+        print(compare(**vars(options)).read_text(), end="")
+    except (OSError, ImportError) as error:  # a file or package that is not there
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

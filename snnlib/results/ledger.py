@@ -55,7 +55,7 @@ TABLES = {
     ),
     "05_pooling": ("plif_table5",),
     "06_claims": ("claims", "beyond"),
-    "07_performance": ("speed",),
+    "07_performance": ("speed", "simulators"),
     "08_time": ("time_bench", "operation_costs"),
 }
 
@@ -63,6 +63,7 @@ _UNNUMBERED = {
     "gradient_flow": "Where the gradient goes in one time step",
     "both_papers": "Both papers in plain PyTorch",
     "speed": "Speed side by side",
+    "simulators": "One network here and in other simulators",
     "speed_ratios": "Speed: times as fast as the best peer",
     "speed_memory": "Speed: memory against time steps",
     "speed_synapse": "Speed: a synapse against density",

@@ -8,7 +8,6 @@ wrote. They need no notebook and none of the packages that the chapters need.
 import argparse
 import contextlib
 import json
-import signal
 import sys
 import tarfile
 import tempfile
@@ -104,7 +103,8 @@ def main(arguments=None) -> int:
     command.add_argument("--repeats", action="store_true", help=repeats)
     commands.add_parser("example", help="train and add the small record that a test trains again")
     commands.add_parser("samples", help="keep the test samples that pictures show, of the official data")
-    commands.add_parser("seal", help="renew SHA256SUMS, after a change of these files that was meant")
+    words = "renew SHA256SUMS, after a change of these files that was meant: nothing is checked or signed"
+    commands.add_parser("seal", help=words)
     commands.add_parser("list", help="say what there is")
     commands.add_parser("verify", help="train a few recorded runs again, two minutes at most, and compare")
     filling = commands.add_parser("fill", help="train what a profile lacks, within a budget")
@@ -147,5 +147,4 @@ def main(arguments=None) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # TERM is Ctrl-C
     sys.exit(main())

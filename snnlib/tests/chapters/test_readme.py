@@ -53,6 +53,9 @@ def test_block_tells_of_the_records_and_of_what_is_missing(everything, board, mo
     text = readme.block(everything, board)
     means = readme._table_3().set_index(["task", "neuron"]).ours
     assert f"91.46 → {means['nettalk', '2-FS']:.2f} ± " in text and "| at our size | undecided |" in text
+    findings = readme.findings(board, everything)
+    assert "after 16 of the paper's 1,024 epochs; in" in findings  # of the profile's file and the paper
+    assert "with 5 seeds after 15 of the paper's 30 epochs." in findings
     monkeypatch.setattr(store, "best", lambda _: None)
     nothing = claims.scoreboard([])
     empty = readme.block([], nothing)

@@ -250,7 +250,9 @@ def test_a_verdict_against_the_papers_own_number_says_so():
         run["config"]["tau"] = run["tau"][0][0]
     row = judge(made, "collapse_fashion_mnist").iloc[0]
     assert (row.verdict, row.scope) == ("undecided", "at our size")
-    assert row.reason.startswith("holds in our networks; the paper's own number, -0.30, says the opposite")
+    assert row.reason.startswith(
+        "holds in our networks; by the paper's own number, -0.30, the sentence fails"
+    )
 
 
 def test_other_sizes_are_shown_and_the_nearest_with_enough_seeds_is_judged():

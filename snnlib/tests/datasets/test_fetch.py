@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import http.server
+import os
 import re
 import shutil
 import socket
@@ -208,6 +209,25 @@ def test_without_a_network_nothing_is_tried_and_it_is_said_once(monkeypatch):
     outcome = fetch.fetch([], said.append)
     assert not tried and not any(outcome.values()) and len(outcome) == 5
     assert sum(line.startswith("No network") for line in said) == 1 and len(said) == 6
+
+
+@pytest.mark.parametrize(
+    ("mirror", "words"),
+    [
+        ("http://127.0.0.1:9", "The mirror http://127.0.0.1:9 (SNN_MIRROR) does not answer; going on"),
+        ("{tmp}/nowhere", "nettalk: not fetched (there is no {tmp}/nowhere/NETtalk/nettalk.data); the"),
+        ("{server}", "nettalk: not fetched (the server says 404 File not found); the labelled"),
+    ],
+)
+def test_a_mirror_that_gives_nothing_is_no_missing_network(
+    mirror, words, server, root, tmp_path, monkeypatch
+):
+    server.mirror("whole")
+    address = mirror.format(tmp=tmp_path, server=os.environ["SNN_MIRROR"])
+    monkeypatch.setenv("SNN_MIRROR", address)
+    said = []
+    assert fetch.fetch(["nettalk"], said.append) == {"nettalk": False}
+    assert said[0].startswith(words.format(tmp=tmp_path)) and "No network" not in "".join(said)
 
 
 def test_a_black_hole_costs_no_more_than_the_probe(monkeypatch):

@@ -1,6 +1,7 @@
 """Networks as NIR graphs: they come back with the same spikes, and run in other simulators."""
 
 import dataclasses
+import json
 import subprocess
 import sys
 
@@ -178,13 +179,29 @@ def test_a_kept_network_beside_itself_elsewhere(
         with torch.no_grad(), recorded_spikes(network) as spikes:
             return network(x_seq), [layer.mean().item() for layer in spikes]
 
-    monkeypatch.setattr(simulators, "PLATFORMS", {"json": None})  # a module that is always there
+    monkeypatch.setattr(simulators, "PLATFORMS", {"numpy": None})  # a package that is always there
     monkeypatch.setattr(simulators, "run", here)
     assert command.main(["compare", str(place), "--to", str(tmp_path), "--samples", "30"]) == 0
     assert "accuracy, % of 30" in capsys.readouterr().out
-    table = pd.read_csv(tmp_path / "json.csv")
-    assert list(table.columns) == ["quantity", "ours", "json"] and len(table) == 1 + 3 + 1
-    assert table.json[1:4].tolist() == pytest.approx(table.ours[1:4].tolist(), abs=5e-3)
+    table = pd.read_csv(tmp_path / "numpy.csv")
+    assert list(table.columns) == ["quantity", "ours", "numpy"] and len(table) == 2 + 3 + 2
+    assert table.numpy[:4].tolist() == pytest.approx(table.ours[:4].tolist(), abs=5e-3)
+    assert (
+        table.numpy[5] == 0 <= table.numpy[4]
+    )  # it is the graph read back; a folded norm may round otherwise
+    about = json.loads((tmp_path / "numpy.json").read_text())
+    assert about["folder"] == place.name and about["versions"]["nir"] and "stand-in" in about["data"]
+    assert command.main(["compare", str(place), "--to", str(tmp_path), "--samples", "-1"]) == 2
+    assert "-1 samples make no test set" in capsys.readouterr().err
+
+    def otherwise(*arguments):
+        outputs, rates = here(*arguments)
+        outputs[0, 0] += 0.1  # one sample's votes of one step
+        return outputs, rates
+
+    monkeypatch.setattr(simulators, "run", otherwise)
+    command.main(["compare", str(place), "--to", str(tmp_path), "--samples", "30"])
+    assert pd.read_csv(tmp_path / "numpy.csv").numpy[6] == 10
     monkeypatch.setattr(simulators, "PLATFORMS", {"no_such_simulator": None})
     assert command.main(["compare", str(place), "--to", str(tmp_path)]) == 2
     assert "Neither snnTorch nor SpikingJelly is installed" in capsys.readouterr().err

@@ -73,13 +73,13 @@ def test_a_run_that_takes_longer_than_thought_stops_in_time_and_goes_on(results_
 FILL = """
 import sys
 from pathlib import Path
-from snnlib import paths
+from snnlib import interrupt, paths
 from snnlib.runs import __main__ as command
 from snnlib.tests.conftest import register_quarters
 
 register_quarters()
 paths.results = lambda profile: Path(sys.argv[1]) / profile
-command.signal.signal(command.signal.SIGTERM, command.signal.default_int_handler)
+interrupt.told()
 sys.exit(command.main(["fill", sys.argv[2], "--profile", "cut", "--workers", "1"]))
 """
 
