@@ -18,8 +18,8 @@ def step(weight, grad, mean, square, copy, c, first, last):
     """Entries first .. last of five flat arrays: weight and moments are updated in place by the gradient, the
     copy is the new weight, rounded where it is bfloat16.
 
-    c, float32: 1 - beta1, beta2, 1 - beta2, learning rate over the bias correction of the mean, square root of
-    that of the square, epsilon.
+    c, float32: 1 - beta1, beta2, 1 - beta2, learning rate over the bias correction of the mean, square root
+    of that of the square, epsilon.
     """
     rate, keep, add, size, root, epsilon = c
     for start in range(first, last, BLOCK):
