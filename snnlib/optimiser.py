@@ -1,10 +1,17 @@
 """Adam as both papers use it, and its learning rates over the epochs."""
 
+import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
+from snnlib.kernels import threads
 from snnlib.networks import neuron_layers
 from snnlib.neurons import SecondOrder
 
@@ -20,6 +27,78 @@ def adam(network: nn.Module, learning_rate: float, theta_learning_rate: float = 
         for group in groups:
             group["lr"] = torch.tensor(group["lr"], device=group["params"][0].device)
     return torch.optim.Adam(groups, fused=True, capturable=on_gpu)
+
+
+LARGE = 1 << 20
+"""Entries from which a weight gets a copy in bfloat16."""
+
+
+@contextmanager
+def rounded(network: nn.Module, optimiser: torch.optim.Adam, precision: str) -> Iterator[None]:
+    """Within the block the large FC layers of a network that trains in bfloat16 on a CPU multiply by copies
+    of their weights, which ``optimiser.step()`` (of ``adam``) rounds while it has them at hand.
+
+    The numbers are those of autocast, which rounds each weight anew in every step and makes its gradient
+    float32: as much work as the layer's products. The gradient is the copy's, ``weight.grad`` stays None. A
+    copy is used only if nothing but the step has changed its weight since, and is else made anew.
+    """
+    groups = {p: group for group in optimiser.param_groups for p in group["params"] if _large(p)}
+    layers = [m for m in network.modules() if type(m) is nn.Linear and m.weight in groups]
+    copies: dict[Tensor, tuple] = {}  # weight -> copy, and the state of the weight that it is a copy of
+
+    def copy_of(weight: Tensor) -> Tensor:
+        copy, known = copies.get(weight, (weight, None))
+        if known != _state(weight) and weight in groups:
+            copy = weight.detach().bfloat16().requires_grad_()
+            copies[weight] = copy, _state(weight)
+        return copy
+
+    def forward(layer: nn.Linear, x: Tensor) -> Tensor:
+        mixed = torch.is_autocast_enabled("cpu")
+        return functional.linear(x, copy_of(layer.weight) if mixed else layer.weight, layer.bias)
+
+    def step(*_) -> None:
+        for weight, (copy, _) in copies.items():
+            if copy.grad is not None:
+                _step(optimiser.state[weight], groups[weight], weight, copy)
+                copy.grad, copies[weight] = None, (copy, _state(weight))
+
+    hook = optimiser.register_step_post_hook(step)
+    rounding = layers if precision == "bfloat16" else []
+    for layer in rounding:
+        layer.forward = partial(forward, layer)
+    try:
+        yield
+    finally:
+        hook.remove()
+        for layer in rounding:
+            del layer.forward
+
+
+def _large(weight: Tensor) -> bool:
+    here = weight.device.type == "cpu" and weight.dtype == torch.float32 and weight.is_contiguous()
+    return here and weight.numel() >= LARGE
+
+
+def _state(weight: Tensor) -> tuple[int, int]:
+    """What is another one once a weight is changed in place or put elsewhere (not: changed through .data)."""
+    return weight.data_ptr(), weight._version
+
+
+def _step(state: dict, group: dict, weight: Tensor, copy: Tensor) -> None:
+    """Adam's step of one weight by the gradient of its copy, which is written anew."""
+    from snnlib.kernels import cpu_adam
+
+    if not state:
+        state["step"] = torch.zeros((), dtype=torch.float32)
+        state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(weight), torch.zeros_like(weight)
+    state["step"] += 1
+    (beta1, beta2), steps = group["betas"], state["step"].item()
+    size, root = group["lr"] / (1 - beta1**steps), math.sqrt(1 - beta2**steps)
+    numbers = tuple(map(np.float32, (1 - beta1, beta2, 1 - beta2, size, root, group["eps"])))
+    flat = [one.detach().view(-1) for one in (weight, copy.grad, state["exp_avg"], state["exp_avg_sq"], copy)]
+    threads.share(cpu_adam.step, (*flat, numbers), weight.numel(), weight.numel())
+    torch.autograd.graph.increment_version([weight, copy])
 
 
 def parameter_groups(network: nn.Module, learning_rate: float, theta_learning_rate: float) -> list[dict]:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from snnlib import checkpoints, graphs
 from snnlib.networks import not_finite, recorded_spikes
-from snnlib.optimiser import adam, scheduler_of
+from snnlib.optimiser import adam, rounded, scheduler_of
 from snnlib.synapses import Spikes
 
 Encode = Callable[[Tensor, torch.Generator, bool], Tensor | Spikes]
@@ -121,9 +121,10 @@ def fit(
         generator.manual_seed(stream_seed(seed, epoch, "encode"))
         torch.manual_seed(stream_seed(seed, epoch, "dropout"))
         total = torch.zeros((), dtype=torch.float64, device=device)  # there: nothing waits for a step's loss
-        for batch in train_on[order].to(x.device).split(batch_size):
-            value = step(x[batch].to(device), y[batch.to(y.device)].to(device))
-            total += value.double() * len(batch)
+        with rounded(network, optimiser, precision):
+            for batch in train_on[order].to(x.device).split(batch_size):
+                value = step(x[batch].to(device), y[batch.to(y.device)].to(device))
+                total += value.double() * len(batch)
         return [total.item() / len(train_on)]
 
     def tested() -> list[dict]:
@@ -218,12 +219,14 @@ def evaluate(
     network.eval()
     generator = random_stream(seed, 0, "evaluate", device)
     scores, rates = [], []
-    for batch in test_batches(len(y), batch_size):
-        x_seq = encode(x[batch.to(x.device)].to(device), generator, False)
-        with recorded_spikes(network, mean_rate) as means, computing(device, precision):
-            output = network(x_seq).mean(0)
-        scores.append(score(output, y[batch.to(y.device)].to(device)))
-        rates.append((torch.stack(means) if means else torch.empty(0)) * len(batch))  # a net without neurons
+    with computing(device, ""):  # around all: a weight that the inner one has rounded stays so until here
+        for batch in test_batches(len(y), batch_size):
+            x_seq = encode(x[batch.to(x.device)].to(device), generator, False)
+            with recorded_spikes(network, mean_rate) as means, computing(device, precision):
+                output = network(x_seq).mean(0)
+            scores.append(score(output, y[batch.to(y.device)].to(device)))
+            means = torch.stack(means) if means else torch.empty(0)  # a net without neurons
+            rates.append(means * len(batch))
     network.train(training)
     accuracy = round(100 * torch.cat(scores).double().mean().item(), 6)
     return accuracy, [round(rate, 6) for rate in (sum(rates) / len(y)).tolist()]

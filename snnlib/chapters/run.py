@@ -17,7 +17,7 @@ from snnlib.chapters import parameters, planned
 from snnlib.chapters.execute import ChapterFailed
 from snnlib.chapters.execute import execute as execute_notebook
 from snnlib.results import artefacts, ledger
-from snnlib.runs import execute, store
+from snnlib.runs import execute, gpus, store
 from snnlib.runs import plan as estimate
 from snnlib.runs.config import Run
 
@@ -123,12 +123,20 @@ def _on(gpu, missing, profile):
     """What is known of the time that runs take on a GPU."""
     rate, basis = estimate.speed(profile, gpu)
     known = [run for run in missing if rate(run)]
-    if not known:
-        return f"On {gpu}: not known, no run was measured there."
-    seconds = sum(estimate.left(known, profile, gpu))
-    rest = len(missing) - len(known)
-    said = f"On {gpu}: about {estimate.duration(seconds)}, one run or column at a time, by {basis}"
-    return said + (f"; without {rest} runs of a paper that was not measured there." if rest else ".")
+    rest = [run for run in missing if not rate(run)]
+    modelled = rest and gpus.sheet(gpu)
+    if not known and not modelled:
+        return f"On {gpu}: not known, no run was measured there. Estimates: --gpu {' | '.join(gpus.SHEETS)}."
+    said = []
+    if known:
+        seconds = sum(estimate.left(known, profile, gpu))
+        said.append(f"about {estimate.duration(seconds)}, one run or column at a time, by {basis}")
+    if modelled:
+        seconds = estimate.duration(gpus.left(rest, profile, gpu))
+        said.append(f"about {seconds} for {len(rest)} runs, one at a time: estimated, never measured")
+    elif rest:
+        said.append(f"without {len(rest)} runs of a paper that was not measured there")
+    return f"On {gpu}: {'; '.join(said)}."
 
 
 def _with_generation(plans, profile, folder):

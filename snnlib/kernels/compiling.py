@@ -83,6 +83,16 @@ def _bits_of(typing, value):
     return numba.uint32(numba.float32), generate
 
 
+@numba.extending.intrinsic
+def fma(typing, a, b, c):
+    """a b + c, rounded once."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.fma(*arguments)
+
+    return numba.float32(numba.float32, numba.float32, numba.float32), generate
+
+
 def read(array, index):
     """``array[index]`` as a number to compute with: bfloat16, which NumPy does not know, comes as uint16."""
 

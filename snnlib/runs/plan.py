@@ -141,13 +141,19 @@ SAMPLES = {
 
 def seconds(run: Run, samples: tuple[int, int] = ()) -> float:
     """Seconds that a run takes on one present-day CPU core, with the ``samples`` that its data have."""
-    multiply_adds, neuron_steps = _work(run.paper, run.task, run.network, run.task_options)
-    there = samples or _sizes(run.data, run.paper, run.task, run.task_options)
-    asked = (run.train_samples, run.test_samples)
-    train, test = (min(n, all_) if n else all_ for n, all_ in zip(asked, there, strict=True))
+    multiply_adds, neuron_steps, _ = work(run)
+    train, test = samples_of(run, samples)
     passes = 3 * train + test  # backward costs about twice forward
     arithmetic = passes * (5e-11 * multiply_adds + 1e-8 * neuron_steps)
     return run.epochs * (arithmetic + 5e-4 * run.time_steps * train / run.batch_size) + 1
+
+
+def samples_of(run: Run, there: tuple[int, int] = ()) -> tuple[int, int]:
+    """(train, test) samples that a run sees, of those that are ``there``: at hand, if not given."""
+    there = there or _sizes(run.data, run.paper, run.task, run.task_options)
+    asked = (run.train_samples, run.test_samples)
+    train, test = (min(n, all_) if n else all_ for n, all_ in zip(asked, there, strict=True))
+    return train, test
 
 
 @functools.cache
@@ -157,17 +163,23 @@ def _sizes(data: str, paper: str, task: str, options: tuple) -> tuple[int, int]:
     return SAMPLES[task] if whole and task in SAMPLES else datasets.sizes(task, paper, **dict(options))
 
 
+def work(run: Run) -> tuple[float, float, int]:
+    """(multiply-adds, neuron-steps) of one sample, forward, and the number of weights."""
+    return _work(run.paper, run.task, run.network, run.task_options)
+
+
 @functools.cache
-def _work(paper: str, name: str, network: str, options: tuple) -> tuple[float, float]:
-    """(multiply-adds, neuron-steps) of one sample, forward."""
+def _work(paper: str, name: str, network: str, options: tuple) -> tuple[float, float, int]:
     view = datasets.view(name, paper, **dict(options))
     shape, classes, steps = view["input_shape"], view["classes"], view["time_steps"]
     if paper == "mdn":
         hidden = int(network.removeprefix("mlp-"))
-        return steps * hidden * (shape[0] + classes), steps * (hidden + classes)
+        weights = hidden * (shape[0] + classes)
+        return steps * weights, steps * (hidden + classes), weights
     still = torch.zeros(1, *shape).expand(steps, 1, *shape)
     net = networks.conv_net(network, shape, lambda size: neurons.LIF())
-    return work_per_sample(net, still if view["encoding"] == "direct" else still.contiguous())
+    weights = sum(weight.numel() for weight in net.parameters())
+    return *work_per_sample(net, still if view["encoding"] == "direct" else still.contiguous()), weights
 
 
 def work_per_sample(network: nn.Sequential, x_seq: Tensor) -> tuple[float, float]:

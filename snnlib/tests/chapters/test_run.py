@@ -54,6 +54,8 @@ def test_the_missing_runs_are_listed_for_another_machine(folder, results_in, tmp
     said = capsys.readouterr().out
     assert "On NVIDIA T1000: not known, no run was measured there." in said
     assert f"{len(needed)} runs in {path}" in said
+    assert command.main(["plan", "05", "--profile", "smoke", "--gpu", "H100"]) == 0
+    assert f"for {len(needed)} runs, one at a time: estimated, never measured." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

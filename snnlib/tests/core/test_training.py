@@ -1,5 +1,7 @@
 """Training learns, repeats, resumes, holds out what it says, and measures NETtalk as the authors do."""
 
+import copy
+
 import pytest
 import torch
 
@@ -210,3 +212,107 @@ def test_bfloat16_learns_what_float32_learns():
 
 def direct_4(x, generator, train):
     return encoding.direct(x, 4)
+
+
+@pytest.fixture
+def rounded(monkeypatch):
+    """A layer that is large, its twin that trains as PyTorch has it, and Adam for both."""
+    monkeypatch.setattr(optimiser_, "LARGE", 64 * 32)
+    torch.manual_seed(0)
+    layers = [torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.Linear(32, 4))]
+    layers.append(copy.deepcopy(layers[0]))
+    return [(layer, optimiser_.adam(layer, 1e-2)) for layer in layers]
+
+
+def bfloat16_step(layer, optimiser, x):
+    with training.computing("cpu", "bfloat16"):
+        out = layer(x)
+    optimiser.zero_grad()
+    out.float().square().sum().backward()
+    optimiser.step()
+    return out.detach()
+
+
+def test_a_large_weight_learns_by_its_copy_what_it_would_learn_itself(rounded):
+    (layer, optimiser), (twin, plain) = rounded
+    with optimiser_.rounded(layer, optimiser, "bfloat16"):
+        for x in torch.randn(20, 10, 64):
+            one, other = bfloat16_step(layer, optimiser, x), bfloat16_step(twin, plain, x)
+            torch.testing.assert_close(one, other, rtol=0.02, atol=0.02)
+        assert layer[0].weight.grad is None and layer[1].weight.grad is not None
+    for _ in range(3):  # the optimiser is what it would be: without the block it goes on
+        for name, value in layer.state_dict().items():
+            torch.testing.assert_close(value, twin.state_dict()[name], rtol=1e-4, atol=1e-5)
+        kept, expected = (one.state_dict()["state"] for one in (optimiser, plain))
+        assert kept.keys() == expected.keys()
+        assert all(kept[i].keys() == expected[i].keys() for i in kept)
+        assert kept[0]["step"] == expected[0]["step"]
+        bfloat16_step(layer, optimiser, x), bfloat16_step(twin, plain, x)
+    assert "forward" not in vars(layer[0])
+
+
+@torch.no_grad()
+def change_in_place(layer):
+    layer[0].weight[3] += 1
+
+
+def change_by_a_file(layer):
+    layer.load_state_dict({name: value + 0.5 for name, value in layer.state_dict().items()})
+
+
+def change_memory(layer):
+    layer[0].weight.data = layer[0].weight.detach() * 2
+
+
+def change_parameter(layer):
+    layer[0].weight = torch.nn.Parameter(layer[0].weight.detach() - 1)
+
+
+@pytest.mark.parametrize("change", [change_in_place, change_by_a_file, change_memory, change_parameter])
+def test_the_copy_of_a_weight_is_never_an_old_one(rounded, change):
+    (layer, optimiser), _ = rounded
+    x = torch.randn(10, 64)
+
+    def same_as_without():
+        with training.computing("cpu", "bfloat16"):
+            return torch.equal(layer(x), copy.deepcopy(net_without_copies(layer))(x))
+
+    with optimiser_.rounded(layer, optimiser, "bfloat16"):
+        assert same_as_without()
+        bfloat16_step(layer, optimiser, x)
+        before = layer(x)
+        assert same_as_without()
+        change(layer)
+        assert same_as_without() and not torch.equal(layer(x), before)
+        bfloat16_step(layer, optimiser, x)
+        assert same_as_without()
+    assert same_as_without()
+
+
+def net_without_copies(layer):
+    plain = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.Linear(32, 4))
+    plain.load_state_dict(layer.state_dict())
+    return plain
+
+
+def test_training_in_bfloat16_uses_copies_in_float32_none(monkeypatch):
+    """And a run that stops within an epoch leaves the network as it was."""
+    monkeypatch.setattr(optimiser_, "LARGE", 64 * 32)
+    steps, step = [], optimiser_._step
+    monkeypatch.setattr(optimiser_, "_step", lambda *what: steps.append(what[2].shape) or step(*what))
+    x, y = torch.rand(20, 1, 8, 8), torch.arange(20) % 4
+    found = {}
+    for precision in ("", "bfloat16"):
+        net = networks.conv_net("FC32-PLIF-FC40-PLIF-APk10s10", (1, 8, 8), lambda _: PLIF())
+        budget = {"epochs": 2, "batch_size": 10, "learning_rate": 1e-2, "precision": precision}
+        training.fit(net, (x, y), (x, y), direct_4, **budget)
+        found[precision] = len(steps)
+
+        def stop(rates, y):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            training.fit(net, (x, y), (x, y), direct_4, **budget, loss=stop)
+        assert not any("forward" in vars(module) for module in net.modules())
+    assert found == {"": 0, "bfloat16": 4}
+    assert set(steps) == {(32, 64)}

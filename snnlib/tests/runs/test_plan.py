@@ -8,7 +8,7 @@ import torch
 
 from snnlib import networks
 from snnlib.neurons import FirstOrder
-from snnlib.runs import plan, store
+from snnlib.runs import gpus, plan, store
 from snnlib.tests.runs.samples import BASE, PLIF, made
 
 
@@ -34,3 +34,32 @@ def test_a_gpu_is_known_by_its_own_runs_alone(small_world, results_in, folder):
     assert basis == "this profile's finished runs" and rate(PLIF) is None
     assert plan.left([replace(BASE, seed=1)], "test", "NVIDIA T1000")[0] == pytest.approx(500, rel=0.01)
     assert plan.speed("test")[0](BASE) is None  # nothing on a CPU
+
+
+def test_a_gpu_that_was_never_measured_is_estimated_from_its_data_sheet(small_world, results_in, folder):
+    names = ("NVIDIA H100 80GB HBM3", "h100", "NVIDIA GeForce RTX 4090", "Tesla T4")
+    assert [gpus.sheet(name) for name in names] == [
+        gpus.SHEETS[n] for n in ("H100", "H100", "RTX 4090", "T4")
+    ]
+    assert gpus.sheet("NVIDIA T1000") is gpus.sheet("RTX 3090") is gpus.sheet("") is None
+    long = replace(PLIF, epochs=10)
+    assert gpus.seconds(long, "H100") == pytest.approx(10 * gpus.seconds(replace(PLIF, epochs=1), "H100"))
+    assert gpus.left([long], "test", "H100") == gpus.seconds(long, "H100")
+    launched = gpus.LAUNCHES * gpus.LAUNCH * 10 * plan.samples_of(long)[0] / long.batch_size
+    assert launched < gpus.seconds(long, "H100") < gpus.seconds(long, "T4")
+
+
+def test_the_estimate_of_a_paper_size_run_is_counted_by_hand(small_world, monkeypatch):
+    """Table S1's Fashion-MNIST net: 335 million multiply-adds and 1.02 million neuron-steps a sample."""
+    monkeypatch.setattr(plan, "_sizes", lambda *_: (60_000, 10_000))
+    net = {"task": "fashion_mnist", "network": networks.TABLE_S1["fashion_mnist"], "task_options": ()}
+    run = replace(PLIF, **net, train_samples=0, test_samples=0, batch_size=16, epochs=1)
+    multiply_adds, neuron_steps, weights = plan.work(run)
+    products = 8 * (128 * 128 * 9 * 14**2 + 128 * 49 * 2048 + 2048 * 100)
+    assert multiply_adds == pytest.approx(products + 128 * 9 * 28**2)
+    assert neuron_steps == 8 * (128 * (28**2 + 14**2) + 2048 + 100)
+    assert weights == pytest.approx(128 * 9 * 129 + 128 * 49 * 2048 + 2048 * 100, rel=1e-3)
+    sample = 6 * multiply_adds / (0.4 * 67e12) + 40 * neuron_steps / (0.6 * 3350e9)
+    step = 28 * weights / (0.6 * 3350e9) + 200 * 1.5e-6
+    assert gpus.seconds(run, "H100") == pytest.approx((60_000 + 10_000 / 3) * sample + 3750 * step)
+    assert gpus.seconds(replace(run, precision="bfloat16"), "H100") < gpus.seconds(run, "H100") / 2

@@ -1,0 +1,57 @@
+"""What a run would take on a GPU on which none was measured, from its data sheet: an estimate, not a
+measurement. Products run at a share of the peak, bytes at a share of the bandwidth, one after the other, and
+every kernel of a recorded step has to be started.
+"""
+
+from collections.abc import Sequence
+
+from snnlib.runs import plan, store
+from snnlib.runs.config import Run
+
+SHEETS = {
+    "H100": (67, 495, 989, 3350),
+    "A100": (19.5, 156, 312, 2039),
+    "RTX 4090": (82.6, 82.6, 165, 1008),
+    "T4": (8.1, 8.1, 8.1, 320),
+}
+"""TFLOP/s in float32, TF32 and bfloat16 without sparsity, GB/s of memory: NVIDIA's data sheets (of H100 SXM
+and A100 SXM 80 GB). Where a card has no units for a precision stands float32.
+"""
+
+SHARE_OF_PEAK, SHARE_OF_BANDWIDTH = 0.4, 0.6
+"""What products of these sizes and kernels that only move numbers usually reach."""
+
+LAUNCHES, LAUNCH = 200, 1.5e-6
+"""Kernels of a recorded step, and seconds from one to the next."""
+
+BYTES, ADAM = 40, 28
+"""Of each neuron-step, forward and backward, in float32 (20 for neurons alone, see 07_performance, as many
+for what the synapses write and read again); of each weight in a step of Adam.
+"""
+
+
+def sheet(gpu: str) -> tuple[float, ...] | None:
+    """The data sheet of a GPU named as its driver or its seller names it, or None."""
+    words = gpu.upper().split()
+    found = (numbers for name, numbers in SHEETS.items() if set(name.split()) <= set(words))
+    return next(found, None)
+
+
+def left(runs: Sequence[Run], profile: str, gpu: str) -> float:
+    """Seconds that the runs still take on a GPU of SHEETS, one after the other, by this estimate."""
+    return sum(
+        seconds(r, gpu) * (1 - store.epochs_seen(r, store.folder(profile)) / (r.epochs + 1)) for r in runs
+    )
+
+
+def seconds(run: Run, gpu: str) -> float:
+    """Seconds of one run on a GPU of SHEETS."""
+    *peaks, bandwidth = sheet(gpu)
+    peak = dict(zip(("", "tf32", "bfloat16"), peaks, strict=True))[run.precision] * 1e12 * SHARE_OF_PEAK
+    speed = bandwidth * 1e9 * SHARE_OF_BANDWIDTH
+    multiply_adds, neuron_steps, weights = plan.work(run)
+    narrow = 0.5 if run.precision == "bfloat16" else 1.0
+    sample = 6 * multiply_adds / peak + narrow * BYTES * neuron_steps / speed
+    train, test = plan.samples_of(run)
+    steps = train / run.batch_size
+    return run.epochs * ((train + test / 3) * sample + steps * (ADAM * weights / speed + LAUNCHES * LAUNCH))
