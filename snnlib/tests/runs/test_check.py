@@ -205,7 +205,7 @@ def test_a_good_checkpoint_under_more_epochs_than_asked_is_not_taken(results_in,
 
 
 def test_the_committed_sums_are_those_of_the_committed_files():
-    """Any change by hand of the records, weights, samples and tables that everything is drawn from shows here."""
+    """Any change by hand of what everything is drawn from shows here."""
     found = {
         path.relative_to(paths.REFERENCE_RUNS).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in paths.REFERENCE_RUNS.rglob("*")
