@@ -209,7 +209,7 @@ def test_the_committed_sums_are_those_of_the_committed_files():
     found = {
         path.relative_to(paths.REFERENCE_RUNS).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in paths.REFERENCE_RUNS.rglob("*")
-        if path.suffix in (".jsonl", ".safetensors", ".json", ".npz")
+        if path.suffix in (".jsonl", ".safetensors", ".json", ".npz", ".csv")
     }
     assert len(found) > 20 and store.sums(paths.REFERENCE_RUNS) == found
 
