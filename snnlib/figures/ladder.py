@@ -143,4 +143,4 @@ def _tau(axis, records, colours, authors) -> None:
         layers = theirs.filter(regex=r"tau_\d").columns
         axis.plot(theirs["at"], theirs[layers[-2]], **THEIRS)
     axis.set_yscale("log", base=2)
-    axis.set_ylabel("τ of the first FC layer (steps); dashed: from 16")
+    axis.set_ylabel("τ of the first FC layer; dashed: from 16")
