@@ -41,12 +41,17 @@ FINDINGS = (
         "no time at all, see below); on spoken digits the difference is {temporal_tidigits}.",
     ),
     (
-        {"plif_lif_16_fashion_mnist": "holds", "collapse_fashion_mnist": "undecided"},
+        {
+            "plif_lif_16_fashion_mnist": "holds",
+            "collapse_fashion_mnist": "undecided",
+            "ladder_collapse": "undecided",
+        },
         "**A bad start hurts a learned time constant less, in small networks and short trainings.** From "
         "τ = 16 PLIF is {plif_lif_16_fashion_mnist} points above LIF on Fashion-MNIST. LIF itself loses "
         "{collapse_fashion_mnist} there after {collapse_fashion_mnist_epochs}; in the paper's own table, "
         "with {times_as_wide} times as many maps, it loses nothing ({collapse_fashion_mnist_published}), so "
-        "that sentence stays undecided.",
+        "that sentence stays undecided. Half the width costs it {ladder_collapse} more, undecided too "
+        "([chapter 04](notebooks/04_plif_ablation.ipynb)).",
     ),
     (
         {"order_relied": "holds", "part_v2": "undecided", "part_u": "undecided"},
@@ -60,6 +65,14 @@ FINDINGS = (
         "**A learned time constant learned to forget.** On spoken digits, after {learned_best_epochs}, "
         "PLIF is {learned_best} points above LIF with the best of τ = {taus}, and ends at τ near 1, where a "
         "neuron has no memory.",
+    ),
+    (
+        {"bench_theta": "holds", "bench_second": "undecided", "tuned_second": "undecided"},
+        "**Learning θ beats choosing among four, and learning rates decide the rest.** On spoken digits θ "
+        "learned by each neuron is {bench_theta} points above the best of MDN's four after "
+        "{bench_theta_epochs}. In the mean of three tasks with time the four are {bench_second} points from "
+        "LIF and PLIF with MDN's learning rates, {tuned_second} with one searched for each "
+        "({tuned_second_seeds} seeds): both undecided.",
     ),
     (
         {"counts_timit": "undecided", "counts_n_mnist": "undecided"},
@@ -144,13 +157,10 @@ def findings(board: pd.DataFrame, everything: list[dict]) -> str:
 def _sizes(everything: list[dict]) -> dict[str, str]:
     """What else the findings say in numbers: of the clips of two genders, and of PLIF's networks."""
     clips = [r for r in everything if r["task"] == "timit" and r["neuron"] in ("2-FS", "2-RS")]
-    plain = [r for r in clips if not beyond(r["config"])]
-    ours = {r["network"] for r in everything if (r["paper"], r["task"]) == ("plif", "fashion_mnist")}
-    widths = [int(re.search(r"c(\d+)k", net)[1]) for net in (networks.TABLE_S1["fashion_mnist"], *ours)]
+    plain = [r for r in clips if not (beyond(r["config"]) or r["config"]["validation"])]
     return {
         "timit_clips": "/".join(map(str, sorted({r["test_samples"] for r in plain}))),
         "timit_spatial": f"{sum(r['accuracy_last'] for r in plain) / len(plain):.0f}" if plain else "?",
-        "times_as_wide": f"{widths[0] / min(widths):g}",
         "taus": ", ".join(f"{tau:g}" for tau in time_grids.TAUS),
     }
 
@@ -167,6 +177,10 @@ def _budgets(everything: list[dict]) -> dict[str, str]:
         ours, theirs = ("/".join(f"{n:,}" for n in sorted(epochs)) for epochs in both)
         found[f"{claim.id}_epochs"] = f"{ours} of the paper's {theirs} epochs"
         found[f"{claim.id}_seeds"] = str(effect.n if effect else 0)
+        if claim.id == "collapse_fashion_mnist":
+            nets = [networks.TABLE_S1["fashion_mnist"], *(r["network"] for r in runs)]
+            widths = [int(re.search(r"c(\d+)k", net)[1]) for net in nets]
+            found["times_as_wide"] = f"{widths[0] / min(widths):g}"
     return found
 
 
