@@ -79,8 +79,9 @@ FINDINGS = (
     (
         {"counts_timit": "undecided", "counts_n_mnist": "undecided"},
         "**Speaker gender may need no order of its steps.** The best of three spiking networks minus a "
-        "linear classifier of the input's mean over time is {counts_timit} points there, {counts_n_mnist} "
-        "on N-MNIST after {counts_n_mnist_epochs}; both are undecided ([chapter 08](notebooks/08_time.ipynb)).",
+        "linear classifier of the input's mean over time is {counts_timit} points there, and "
+        "{counts_n_mnist} on N-MNIST after {counts_n_mnist_epochs}; both are undecided "
+        "([chapter 08](notebooks/08_time.ipynb)).",
     ),
 )
 """What a reader should know first: the verdicts that a sentence presumes, and the sentence. Written by a
