@@ -72,11 +72,11 @@ def test_a_finding_whose_verdict_has_changed_is_stale(everything, board):
 
 def test_findings_take_sizes_from_the_records(everything, board):
     text = readme.findings(board, everything)
-    assert "(100 test clips, on which" in text and "with 16 times as many maps" in text
-    wider = [r | {"network": r["network"].replace("c8k", "c32k")} for r in everything]
+    assert "(100 test clips, on which" in text and "with 8 times as many maps" in text
+    wider = [r | {"network": r["network"].replace("c16k", "c32k")} for r in everything]
     fewer = [r | {"test_samples": 50 if r["task"] == "timit" else r["test_samples"]} for r in wider]
     text = readme.findings(board, fewer)
-    assert "(50 test clips, on which" in text and "with 4 times as many maps" in text
+    assert "(50 test clips, on which" in text and "with 4 times as many maps" in text and "of 32 maps" in text
 
 
 @pytest.mark.parametrize("text", ["no marks", MARKS.format("results", ""), MARKS.format("findings", "") * 2])
