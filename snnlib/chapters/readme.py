@@ -182,7 +182,7 @@ def _budgets(everything: list[dict]) -> dict[str, str]:
         found[f"{claim.id}_seeds"] = str(effect.n if effect else 0)
         if claim.id == "collapse_fashion_mnist":
             nets = [networks.TABLE_S1["fashion_mnist"], *(r["network"] for r in runs)]
-            widths = [int(re.search(r"c(\d+)k", net)[1]) for net in nets]
+            widths = [claims.selection.width(net) for net in nets]
             found["times_as_wide"] = f"{widths[0] / min(widths):g}"
             found["maps"] = str(min(widths[1:], default=0))
     return found

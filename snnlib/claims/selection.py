@@ -121,8 +121,9 @@ def _table_1() -> dict[str, tuple[float, int]]:
 
 
 def width(network: str) -> int:
-    """Neurons of the largest layer in the notation of a network (0: none is given)."""
-    return max(map(int, re.findall(r"\d+", network)), default=0)
+    """Maps of the first convolution in the notation of a network, or neurons of its hidden layer; 0: none."""
+    found = re.search(r"c(\d+)k|(\d+)", network)
+    return int(found[1] or found[2]) if found else 0
 
 
 def budget(record: dict) -> tuple:

@@ -122,8 +122,9 @@ def _cost(axis, curves, colours, authors) -> None:
         if gaps:
             axis.plot(range(1, len(gaps[0]) + 1), np.mean(gaps, axis=0), color=colour, lw=1.6)
     theirs = authors.pivot_table(index="at", columns="variant", values="test_accuracy")
-    gap = (theirs["LIF(2)"] - theirs["LIF(16)"]).dropna()
-    axis.plot(gap.index, gap, **THEIRS)
+    if {"LIF(2)", "LIF(16)"} <= set(theirs):  # not in so short a training as to have no log of theirs
+        gap = (theirs["LIF(2)"] - theirs["LIF(16)"]).dropna()
+        axis.plot(gap.index, gap, **THEIRS)
     axis.axhline(0, color=INK, lw=0.8)
     axis.set_ylabel("LIF: accuracy at τ = 2 − at τ = 16 (points)")
 
@@ -140,7 +141,8 @@ def _tau(axis, records, colours, authors) -> None:
             if taus:
                 axis.plot(np.mean(taus, axis=0), color=colour, lw=1.6, ls=dashes)
         theirs = authors[authors.variant == f"PLIF({start:g})"].dropna(axis=1, how="all")
-        layers = theirs.filter(regex=r"tau_\d").columns
-        axis.plot(theirs["at"], theirs[layers[-2]], **THEIRS)
+        if len(theirs):
+            layers = theirs.filter(regex=r"tau_\d").columns
+            axis.plot(theirs["at"], theirs[layers[-2]], **THEIRS)
     axis.set_yscale("log", base=2)
     axis.set_ylabel("τ of the first FC layer; dashed: from 16")

@@ -273,3 +273,5 @@ def test_ladder_draws_a_line_for_each_width_and_the_papers_numbers_at_its_own():
     theirs = next(line for line in cost.get_lines() if line.get_marker() == "x")
     assert theirs.get_xdata()[0] == 2 and theirs.get_ydata()[0] == pytest.approx(89.07 - 86.47)
     assert len(tau.get_lines()) == 2 * 2 + 2
+    early = ladder.ladder(iter(made), logs[:0], dict.fromkeys(names, 94.0), 128)  # no log of theirs so early
+    assert all(line.get_marker() != "x" for axis in early.axes[2:] for line in axis.get_lines())
