@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnlib import checkpoints, graphs
+from snnlib.kernels import reference
 from snnlib.networks import not_finite, recorded_spikes
 from snnlib.optimiser import adam, rounded, scheduler_of
 from snnlib.synapses import Spikes
@@ -106,7 +107,7 @@ def fit(
     def update(samples: Tensor, targets: Tensor) -> Tensor:
         x_seq = encode(samples, generator, True)
         with computing(device, precision):
-            rates = network(x_seq).mean(0)
+            rates = rates_of(network(x_seq))
         value = loss(rates, targets)
         optimiser.zero_grad()
         value.backward()
@@ -223,13 +224,18 @@ def evaluate(
         for batch in test_batches(len(y), batch_size):
             x_seq = encode(x[batch.to(x.device)].to(device), generator, False)
             with recorded_spikes(network, mean_rate) as means, computing(device, precision):
-                output = network(x_seq).mean(0)
+                output = rates_of(network(x_seq))
             scores.append(score(output, y[batch.to(y.device)].to(device)))
             means = torch.stack(means) if means else torch.empty(0)  # a net without neurons
             rates.append(means * len(batch))
     network.train(training)
     accuracy = round(100 * torch.cat(scores).double().mean().item(), 6)
     return accuracy, [round(rate, 6) for rate in (sum(rates) / len(y)).tolist()]
+
+
+def rates_of(votes: Tensor) -> Tensor:
+    """Mean over time ``[B, classes]`` of what a network puts out, counted in float32 at least."""
+    return votes.to(reference.precision(votes)).mean(0)
 
 
 def mean_rate(spikes: Tensor) -> Tensor:

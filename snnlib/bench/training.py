@@ -23,6 +23,7 @@ from snnlib.runs.ensemble import Ensemble
 from snnlib.runs.ensemble import update as update_members
 
 STEP = "training step"
+EAGER = "ours, kernel by kernel"  # a GPU has its step recorded otherwise
 PARTS = "parts of a step"  # for ``parts`` alone, not raced
 
 
@@ -98,6 +99,8 @@ def plif(size: Size, device: str) -> Setting:
 def race(setting: Setting, effort: Effort, results: Results, device: str, batches: int = 0) -> None:
     """Time training steps, or with ``batches`` > 0 epochs: so many batches, extrapolated to the whole set."""
     entries = [_contender(name, setting, device, batches) for name in setting.networks]
+    if device.startswith("cuda"):
+        entries.insert(2, _contender(EAGER, setting, device, batches))
     epoch = f"epoch of {setting.train_samples:,}, from {batches} batches"
     share = setting.train_samples / (batches * setting.batch) if batches else 1.0
     entries = [replace(e, passes={epoch if batches else STEP: e.passes[STEP]}) for e in entries]
@@ -105,14 +108,23 @@ def race(setting: Setting, effort: Effort, results: Results, device: str, batche
 
 
 def _contender(name: str, setting: Setting, device: str, batches: int) -> Contender:
-    network = copy.deepcopy(setting.networks[name]).to(device).train()
-    optimiser = torch.optim.Adam(network.parameters(), 1e-3, fused=True)  # for all alike
+    whose = "ours" if name == EAGER else name
+    network = copy.deepcopy(setting.networks[whose]).to(device).train()
+    recorded = name == "ours" and device.startswith("cuda")
+    optimiser = torch.optim.Adam(network.parameters(), 1e-3, fused=True, capturable=recorded)
     generator = torch.Generator(device).manual_seed(0)
-    task, encode = setting.task, setting.encode[name]
+    task, encode = setting.task, setting.encode[whose]
     images, labels = task.train_x.to(device), task.train_y.to(device)
 
-    def step(first: int = 0, mark: Callable = lambda: None) -> float:
+    def update(x: Tensor, y: Tensor) -> Tensor:
+        return _update(network, optimiser, encode(x, generator), _targets(y, task)).detach()
+
+    replayed = graphs.captured(update, (network, optimiser, generator))  # as training does on a GPU
+
+    def step(first: int = 0, mark: Callable = _unmarked) -> float:
         chosen = slice(first, first + setting.batch)
+        if recorded and mark is _unmarked:
+            return replayed(images[chosen], labels[chosen]).item()
         mark()
         x_seq = encode(images[chosen], generator)
         mark()
@@ -134,10 +146,14 @@ def _contender(name: str, setting: Setting, device: str, batches: int) -> Conten
         return np.diff(marks).tolist()
 
     passes = {STEP: steps, PARTS: timed_parts}
-    return Contender(name, peers.version(name), passes, outputs, (peers.role(name),))
+    return Contender(name, peers.version(name), passes, outputs, (peers.role(whose),))
 
 
-def _update(network: nn.Module, optimiser, x_seq, target: Tensor, mark: Callable = lambda: None) -> Tensor:
+def _unmarked() -> None:
+    """A step that nobody takes apart."""
+
+
+def _update(network: nn.Module, optimiser, x_seq, target: Tensor, mark: Callable = _unmarked) -> Tensor:
     """The loss of a training step; ``mark`` is called after forward pass, backward pass and update."""
     loss = functional.mse_loss(network(x_seq).mean(0), target)
     mark()
