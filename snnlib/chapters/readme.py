@@ -228,7 +228,9 @@ def _table_3() -> pd.DataFrame:
 
 
 def _table_4() -> pd.DataFrame:
-    records = [r for r in recorded("04_plif_ablation", ladder=[]) if not r["config"]["validation"]]
+    records = [
+        r for r in recorded("04_plif_ablation", ladder=[], whole_ladder=[]) if not r["config"]["validation"]
+    ]
     extra = published.table("plif_extra_ablation").query("pooling == 'max'")
     theirs = pd.concat([published.table("plif_table4"), extra])
     table = tables.compare(records, ["task", "neuron", "tau"], "accuracy_best", theirs)

@@ -43,7 +43,7 @@ def ladder(records: Iterable[dict], authors: pd.DataFrame, paper: dict[str, floa
     _tau(axes[1, 1], records, colours, authors)
     epochs = max(len(curve) for seeds in curves.values() for curve in seeds.values())
     for axis in axes[0]:
-        ticks = [*widths, full]
+        ticks = sorted({*widths, full})
         axis.set(xscale="log", xlabel="maps per convolution")
         axis.set_xticks(ticks, list(map(str, ticks)))
         axis.minorticks_off()

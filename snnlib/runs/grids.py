@@ -198,6 +198,18 @@ def ablation(
     return runs
 
 
+def ladder(maps: Iterable[int], features: int, seeds: int, **budget) -> list[Run]:
+    """Networks for Fashion-MNIST that differ in width alone: so many maps in each convolution, ``features``
+    neurons of the first FC layer for each map (Table S1: 16), with the five variants up to PLIF from tau 2
+    with average-pooling.
+    """
+    runs = []
+    for width in maps:
+        size = {"channels": width, "features": features * width}
+        runs += ablation(["fashion_mnist"], VARIANTS[:5], seeds, **size, **budget)
+    return runs
+
+
 def papers() -> list[Run]:
     """The runs behind the papers' main tables at their size: MDN's Tables 2 and 3, PLIF's Tables 2 to 5."""
     every = (*PLIF_DATASETS, "mnist", "n_mnist")
