@@ -227,9 +227,7 @@ def block(everything: list[dict], board: pd.DataFrame) -> str:
         "**MDN, Table 3** (last epoch)\n\n"
         f"{_square(_table_3(), 'neuron')}\n"
         "**PLIF, Table 4** (best epoch, as the paper reports; our networks are narrow versions)\n\n"
-        f"{_square(_table_4(), 'variant')}\n"
-        "**PLIF, Table 4, on the paper's own network** (a short training: see the last column)\n\n"
-        f"{_square(_own_size(), 'variant')}"
+        f"{_square(_table_4(), 'variant')}{_own_size()}"
     )
 
 
@@ -256,12 +254,18 @@ def _table_4() -> pd.DataFrame:
     return _by_variant([r for r in narrow if not r["config"]["validation"]], theirs)
 
 
-def _own_size() -> pd.DataFrame:
-    """Table 4's rows of which Table S1's own network was trained on all samples."""
+def _own_size() -> str:
+    """Table 4's rows of which Table S1's own network was trained, or ""."""
     every = recorded("04_plif_ablation", ladder=[])
     whole = [r for r in every if r["network"] == networks.TABLE_S1[r["task"]]]
     theirs = published.table("plif_table4")
-    return _by_variant(whole, theirs[theirs.dataset.isin([r["task"] for r in whole])])
+    if not whole:
+        return ""
+    table = _by_variant(whole, theirs[theirs.dataset.isin([r["task"] for r in whole])])
+    return (
+        "\n**PLIF, Table 4, on the paper's own network** (a short training: see the last column)\n\n"
+        f"{_square(table, 'variant')}"
+    )
 
 
 def _by_variant(records: list[dict], theirs: pd.DataFrame) -> pd.DataFrame:
