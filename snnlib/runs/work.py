@@ -97,7 +97,7 @@ def _content(unit: Unit, place: Path) -> dict[str, bytes]:
 def add_options(command: argparse.ArgumentParser) -> None:
     """What every training command can be told of where it trains."""
     command.add_argument(
-        "--workers", type=int, default=0, help="processes here; 0: one per core, or three per GPU"
+        "--workers", type=int, default=0, help="processes here; 0: one per core, or as GPUs have room"
     )
     command.add_argument("--backend", default="loky", help="loky: processes here; dask, ray: a cluster")
     command.add_argument("--scheduler", default="", metavar="ADDRESS", help="of the cluster; else a new one")

@@ -59,6 +59,9 @@ def test_the_estimate_of_a_paper_size_run_is_counted_by_hand(small_world, monkey
     assert multiply_adds == pytest.approx(products + 128 * 9 * 28**2)
     assert neuron_steps == 8 * (128 * (28**2 + 14**2) + 2048 + 100)
     assert weights == pytest.approx(128 * 9 * 129 + 128 * 49 * 2048 + 2048 * 100, rel=1e-3)
+    assert gpus.memory([run]) == 2 * 2**30 + 16 * 40 * neuron_steps + 16 * weights
+    assert gpus.memory([run]) / 2**30 == pytest.approx(3.0, rel=0.1)  # on an H100
+    assert gpus.memory([run, run]) - gpus.memory([run]) == gpus.memory([run]) - gpus.memory([])
     sample = 6 * multiply_adds / (0.4 * 67e12) + 40 * neuron_steps / (0.6 * 3350e9)
     step = 28 * weights / (0.6 * 3350e9) + 200 * 1.5e-6
     assert gpus.seconds(run, "H100") == pytest.approx((60_000 + 10_000 / 3) * sample + 3750 * step)
