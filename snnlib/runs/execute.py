@@ -68,6 +68,10 @@ def train_missing(
         todo = [r for r in runs if store.read(r, profile, other_data=False) is None]
         if not todo:
             return
+        if no := work.without_tf32(todo):
+            raise jobs.Refused(
+                f"{len(no)} of {len(todo)} runs are in TF32, as nothing here computes: {jobs.NEEDS_TF32}."
+            )
         device = work.device()
         needs = dict(zip(todo, plan.left(todo, profile, device), strict=True))
         together = [[r] for r in todo] if device == "CPU" else jobs.columns(todo)

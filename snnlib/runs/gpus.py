@@ -35,8 +35,8 @@ STATE, CUDA = 16, 2 * 2**30
 
 
 def memory(unit: Sequence[Run]) -> float:
-    """Bytes that runs trained together take: 2.8 GiB for Table S1's Fashion-MNIST net, where 3.0 were measured
-    on an H100.
+    """Bytes that runs trained together take: 2.8 GiB for Table S1's Fashion-MNIST net, of which an H100 took
+    3.0.
     """
     total = CUDA
     for run in unit:

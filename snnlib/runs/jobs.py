@@ -44,6 +44,9 @@ second works while the first is in Python. With it their kernels run at once (me
 """
 
 
+NEEDS_TF32 = "train on a GPU of compute capability 8 or more (A100, H100), or in another precision"
+
+
 class Refused(ValueError):
     """This process or machine must not train what it was asked to: the numbers would be others."""
 
@@ -131,8 +134,17 @@ def checkpoint_of(runs: Sequence[Run], store: Path) -> Path:
     return store / f"{runs[0].hash if len(runs) == 1 else together[:16]}.ckpt"
 
 
+def has_tf32() -> bool:
+    """Whether this machine's GPU computes in TF32; what else there is would use float32 without a word."""
+    return torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 0)
+
+
 def _prepare(precision: str) -> str:
-    """One CPU thread and deterministic kernels, TF32 only where the run says so; returns the device."""
+    """One CPU thread and deterministic kernels, TF32 only where the run says so; returns the device. Raises
+    Refused for TF32 where there is none.
+    """
+    if precision == "tf32" and not has_tf32():
+        raise Refused(f"Nothing on {platform.node()} computes in TF32: {NEEDS_TF32}.")
     torch.set_num_threads(1)
     memory.keep_freed()
     for backend in (torch.backends.cudnn, torch.backends.cuda.matmul):

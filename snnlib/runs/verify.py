@@ -42,7 +42,8 @@ def chosen(seconds: float = SECONDS, workers: int = 0) -> list[Run]:
 
 
 def _repeatable(r: Run) -> bool:
-    return r.code == code_of(r.paper, r.task, **dict(r.task_options)) and kept.here(r)
+    present = r.code == code_of(r.paper, r.task, **dict(r.task_options))
+    return present and kept.here(r) and (r.precision != "tf32" or jobs.has_tf32())
 
 
 def again(runs: list[Run], workers: int = 0) -> Iterator[tuple[Run, dict, dict]]:

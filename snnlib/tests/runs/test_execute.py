@@ -352,6 +352,16 @@ def test_who_trains_on_a_gpu_without_mps_is_told_once(results_in, monkeypatch, c
     assert [len(units) for units in begun] == [2, 2]
 
 
+def test_tf32_is_refused_before_work_starts_where_nothing_computes_in_it(results_in, monkeypatch):
+    narrow = dataclasses.replace(PLIF, precision="tf32")
+    monkeypatch.setattr(jobs, "has_tf32", lambda: False)
+    with pytest.raises(jobs.Refused, match="1 of 2 runs are in TF32, .*: train on a GPU of"):
+        execute.run([BASE, narrow], "test", workers=1, progress=False)
+    assert not list(store.folder("test").glob("*.json"))
+    with pytest.raises(jobs.Refused, match="Nothing on .* computes in TF32"):
+        jobs.train_one(narrow, results_in)
+
+
 def test_what_a_kill_after_the_record_leaves_is_removed_and_nothing_else(results_in):
     place, other = store.folder("test"), "0123456789abcdef.ckpt"
     execute.run([BASE], "test", workers=1, progress=False)
