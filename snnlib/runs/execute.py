@@ -77,8 +77,9 @@ def train_missing(
         together = [[r] for r in todo] if device == "CPU" else jobs.columns(todo)
         units = sorted(map(tuple, together), key=order or (lambda u: (-sum(map(needs.get, u)), u[0].title)))
         rate = plan.speed(profile, device)[0]  # of a new GPU nothing is known: there the first epochs show it
-        seconds = [sum(map(needs.get, u)) if device == "CPU" or rate(u[0]) else 0.0 for u in units]
         many = _possible(min(processes(workers, units), len(units)))
+        share = 1 if device == "CPU" or work.cluster() else many  # each of a GPU's time
+        seconds = [share * sum(map(needs.get, u)) if device == "CPU" or rate(u[0]) else 0.0 for u in units]
         if device != "CPU" and many > 1 and not work.cluster() and not jobs.mps():
             print(WITHOUT_MPS, flush=True)
         costs = [needs[r] for r in todo]
