@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from snnlib import neurons, surrogate
+from snnlib import networks, neurons, surrogate
 from snnlib.kernels import reference
 from snnlib.provenance import commit
 
@@ -95,15 +95,19 @@ def layer(implementation: str, kind: str) -> Layer | None:
 
 
 def plain_loop(module: nn.Module) -> nn.Module:
-    """A copy of a neuron, or of a network of them, that runs ``kernels/reference.py`` instead of a kernel."""
+    """A copy of a neuron, or of a network of them, that runs ``kernels/reference.py`` instead of a kernel,
+    layer after layer: nothing is asked of neurons together with them.
+    """
 
-    def run(self, kind, current_seq, parameters, initial, constants, trace, pool=0):
+    def run(self, kind, current_seq, parameters, initial, constants, trace, maps=None):
         dtype, device = reference.precision(current_seq), current_seq.device
         parameters = [torch.as_tensor(value, dtype=dtype, device=device) for value in parameters]
         initial = [torch.full_like(parameters[0], value, requires_grad=False) for value in initial]
         return reference.run(kind, current_seq, parameters, initial, constants)
 
     module = copy.deepcopy(module)
+    if isinstance(module, networks.ConvNet):
+        module = nn.Sequential(*module)
     for part in module.modules():
         if isinstance(part, neurons.Neuron):
             part._run = types.MethodType(run, part)

@@ -10,6 +10,7 @@ import time
 import traceback
 from pathlib import Path
 
+import joblib
 import torch
 
 from snnlib import files, paths, reading
@@ -87,7 +88,7 @@ def plan(chapters, profile: str, overrides: dict[str, str], workers: int = 0, gp
     """Print for each chapter its runs, which are recorded on which data, and an estimate for the rest, also
     on a named ``gpu``; train nothing. Returns the runs without a record on the data at hand.
     """
-    workers = execute.processes(workers)
+    workers = workers or joblib.cpu_count()
     missing, at_hand = [], {}
     total, trains = 0.0, False
     for runs, complete in _by_chapter(_resolve(chapters, profile, overrides, parameters.NOTEBOOKS)):
@@ -130,7 +131,7 @@ def _on(gpu, missing, profile):
     said = []
     if known:
         seconds = sum(estimate.left(known, profile, gpu))
-        said.append(f"about {estimate.duration(seconds)}, one run or column at a time, by {basis}")
+        said.append(f"about {estimate.duration(seconds)}, by {basis}")
     if modelled:
         seconds = estimate.duration(gpus.left(rest, profile, gpu))
         said.append(f"about {seconds} for {len(rest)} runs, one at a time: estimated, never measured")

@@ -28,6 +28,9 @@ def train_shard(runs: Sequence[Run], profile: str, shard: str) -> None:
         raise ValueError(f"--shard {shard} is none: give its number and how many there are, such as 3/8.")
     number, count = map(int, told.groups())
     runs, folder = sorted(dict.fromkeys(runs), key=lambda r: r.hash), store.folder(profile)
+    if no := work.without_tf32(runs):
+        print(f"{len(no)} of {len(runs)} runs are in TF32 and left out: {jobs.NEEDS_TF32}", flush=True)
+        runs = [r for r in runs if r not in no]
     units = (
         [[r] for r in runs] if work.device() == "CPU" else jobs.columns(runs)
     )  # of all: alike in all shards

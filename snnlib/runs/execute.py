@@ -8,15 +8,21 @@ repeated; one that was cut off goes on after its last whole epoch.
 import contextlib
 import math
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import joblib
 import torch
 
 from snnlib import files
-from snnlib.runs import jobs, plan, store, work
+from snnlib.runs import gpus, jobs, plan, store, work
 from snnlib.runs.config import Run
 from snnlib.runs.progress import follow
+
+WITHOUT_MPS = (
+    f"NVIDIA's MPS is not running, so at most {jobs.ALONE} processes share a GPU: "
+    f"`nvidia-cuda-mps-control -d` beforehand lets up to {jobs.WITH_MPS} (on an H100 that gave five times as "
+    "many steps a second of nets with 8 maps), `echo quit | nvidia-cuda-mps-control` ends it."
+)
 
 
 def run(
@@ -25,10 +31,10 @@ def run(
     """Records of the runs in ``grid``, in their order, from ``results/<profile>/runs`` and
     ``data/reference_runs``.
 
-    Missing ones are trained by ``workers`` processes (0: one per CPU core, or up to three per GPU) or by a
-    cluster. Those that fail do not end the others; ValueError names them at the end. Without ``train`` they
-    are left out, and one printed sentence says how many and how to train them; reference runs on other data
-    than those at hand count then, if they are the same in everything else.
+    Missing ones are trained by ``workers`` processes (0: see ``processes``) or by a cluster. Those that fail
+    do not end the others; ValueError names them at the end. Without ``train`` they are left out, and one
+    printed sentence says how many and how to train them; reference runs on other data than those at hand
+    count then, if they are the same in everything else.
     """
     store.tidy(profile)
     missing = {r.hash: r for r in grid if store.read(r, profile, other_data=not train) is None}
@@ -62,13 +68,20 @@ def train_missing(
         todo = [r for r in runs if store.read(r, profile, other_data=False) is None]
         if not todo:
             return
+        if no := work.without_tf32(todo):
+            raise jobs.Refused(
+                f"{len(no)} of {len(todo)} runs are in TF32, as nothing here computes: {jobs.NEEDS_TF32}."
+            )
         device = work.device()
         needs = dict(zip(todo, plan.left(todo, profile, device), strict=True))
         together = [[r] for r in todo] if device == "CPU" else jobs.columns(todo)
         units = sorted(map(tuple, together), key=order or (lambda u: (-sum(map(needs.get, u)), u[0].title)))
         rate = plan.speed(profile, device)[0]  # of a new GPU nothing is known: there the first epochs show it
-        seconds = [sum(map(needs.get, u)) if device == "CPU" or rate(u[0]) else 0.0 for u in units]
-        many = _possible(min(processes(workers), len(units)))
+        many = _possible(min(processes(workers, units), len(units)))
+        share = 1 if device == "CPU" or work.cluster() else many  # each of a GPU's time
+        seconds = [share * sum(map(needs.get, u)) if device == "CPU" or rate(u[0]) else 0.0 for u in units]
+        if device != "CPU" and many > 1 and not work.cluster() and not jobs.mps():
+            print(WITHOUT_MPS, flush=True)
         costs = [needs[r] for r in todo]
         problems = []
         with follow(todo, folder, costs) if progress else contextlib.nullcontext():
@@ -89,8 +102,12 @@ def _possible(workers: int) -> int:
         return 1
 
 
-def processes(workers: int) -> int:
-    """How many runs go side by side: as asked for; for 0 one per CPU core, or as GPUs have room for."""
+def processes(workers: int, units: Iterable[work.Unit] = ()) -> int:
+    """How many ``units`` go side by side: as asked for; for 0 one per CPU core, or fewer where GPUs train, as
+    these have room and time for.
+    """
+    cores = joblib.cpu_count()
     if not workers and torch.cuda.is_available():
-        return len(jobs.gpu_places()) or 1
-    return workers or joblib.cpu_count()
+        need = max(map(gpus.memory, units), default=0)
+        return max(min(len(jobs.gpu_places(need)), cores), 1)
+    return workers or cores

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from snnlib import files, paths
-from snnlib.runs import execute, plan, progress, store, work
+from snnlib.runs import execute, jobs, plan, progress, store, work
 from snnlib.runs.config import Run
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -36,6 +36,9 @@ def fill(runs: Sequence[Run], profile: str, budget: str = "", workers: int = 0) 
     runs = list(dict.fromkeys(runs))
     missing = [r for r in runs if store.read(r, profile, other_data=False) is None]
     print(f"fill: {len(missing)} of {len(runs)} runs are missing for profile {profile}", flush=True)
+    if no := work.without_tf32(missing):
+        print(f"fill: {len(no)} of these are in TF32 and left out: {jobs.NEEDS_TF32}", flush=True)
+        missing = [r for r in missing if r not in no]
     if missing and work.device() == "CPU":
         cheapest = min(plan.left(missing, profile))
         if time.time() + cheapest > until:

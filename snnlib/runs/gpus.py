@@ -1,6 +1,6 @@
-"""What a run would take on a GPU on which none was measured, from its data sheet: an estimate, not a
-measurement. Products run at a share of the peak, bytes at a share of the bandwidth, one after the other, and
-every kernel of a recorded step has to be started.
+"""What a run takes on a GPU: its memory, and its time where none was measured, from the card's data sheet. An
+estimate, not a measurement: products run at a share of the peak, bytes at a share of the bandwidth, one after
+the other, and every kernel of a recorded step has to be started.
 """
 
 from collections.abc import Sequence
@@ -28,6 +28,21 @@ BYTES, ADAM = 40, 28
 """Of each neuron-step, forward and backward, in float32 (20 for neurons alone, see 07_performance, as many
 for what the synapses write and read again); of each weight in a step of Adam.
 """
+
+
+STATE, CUDA = 16, 2 * 2**30
+"""Bytes of each weight, its gradient and Adam's two moments; of CUDA, its libraries and PyTorch's reserve."""
+
+
+def memory(unit: Sequence[Run]) -> float:
+    """Bytes that runs trained together take: 2.8 GiB for Table S1's Fashion-MNIST net, of which an H100 took
+    3.0.
+    """
+    total = CUDA
+    for run in unit:
+        _, neuron_steps, weights = plan.work(run)
+        total += run.batch_size * BYTES * neuron_steps + STATE * weights
+    return total
 
 
 def sheet(gpu: str) -> tuple[float, ...] | None:

@@ -38,11 +38,13 @@ amplifies by 1 / 0.8 and fires above 0.5. With it all of them fire at the same c
 MEMBERS = 32
 """Most runs of one ensemble: those of a CIFAR-10 column take about 3 GB on a GPU."""
 
-
-SIDE_BY_SIDE, GPU_ROOM = 3, 20 * 2**30
-"""Processes that share a GPU at most, each with so many bytes: the steps of one network leave most of it
-idle, and the largest net of Table S1 (DVS128 Gesture) takes nearly so much memory.
+ALONE, WITH_MPS = 2, 12
+"""Processes that share a GPU at most. Without NVIDIA's MPS a GPU serves one process after the other: the
+second works while the first is in Python. With it their kernels run at once (measured: chapter 07).
 """
+
+
+NEEDS_TF32 = "train on a GPU of compute capability 8 or more (A100, H100), or in another precision"
 
 
 class Refused(ValueError):
@@ -132,8 +134,17 @@ def checkpoint_of(runs: Sequence[Run], store: Path) -> Path:
     return store / f"{runs[0].hash if len(runs) == 1 else together[:16]}.ckpt"
 
 
+def has_tf32() -> bool:
+    """Whether this machine's GPU computes in TF32; what else there is would use float32 without a word."""
+    return torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 0)
+
+
 def _prepare(precision: str) -> str:
-    """One CPU thread and deterministic kernels, TF32 only where the run says so; returns the device."""
+    """One CPU thread and deterministic kernels, TF32 only where the run says so; returns the device. Raises
+    Refused for TF32 where there is none.
+    """
+    if precision == "tf32" and not has_tf32():
+        raise Refused(f"Nothing on {platform.node()} computes in TF32: {NEEDS_TF32}.")
     torch.set_num_threads(1)
     memory.keep_freed()
     for backend in (torch.backends.cudnn, torch.backends.cuda.matmul):
@@ -145,17 +156,27 @@ def _prepare(precision: str) -> str:
     return "cuda"
 
 
-def gpu_places() -> list[tuple[int, int]]:
-    """(place, GPU) for as many processes as train side by side here, first places of all GPUs first."""
-    room = [
-        torch.cuda.get_device_properties(n).total_memory // GPU_ROOM for n in range(torch.cuda.device_count())
-    ]
-    return [
-        (place, number)
-        for place in range(SIDE_BY_SIDE)
-        for number, fitting in enumerate(room)
-        if place < max(fitting, 1)
-    ]
+def mps() -> bool:
+    """Whether NVIDIA's Multi-Process Service runs on this machine: its control daemon's process lives."""
+    folder = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY") or "/tmp/nvidia-mps")
+    try:
+        os.kill(int((folder / "nvidia-cuda-mps-control.pid").read_text()), 0)
+    except PermissionError:  # another user's, who serves all
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def gpu_places(need: float = 0) -> list[tuple[int, int]]:
+    """(place, GPU) for as many processes as train side by side here, those with most memory for each first,
+    whatever they ``need``: places with fewer bytes than that are left out, but for the very first.
+    """
+    sizes = [torch.cuda.get_device_properties(n).total_memory for n in range(torch.cuda.device_count())]
+    side_by_side = range(WITH_MPS if mps() else ALONE)
+    shares = {(place, n): size / (place + 1) for n, size in enumerate(sizes) for place in side_by_side}
+    ordered = sorted(shares, key=lambda at: (-shares[at], at))
+    return [at for at in ordered if shares[at] >= need] or ordered[:1]
 
 
 @functools.cache

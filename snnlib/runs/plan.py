@@ -1,6 +1,10 @@
 """What there is to train: which runs are recorded, on which data, how long the others will take here."""
 
+import calendar
+import contextlib
 import functools
+import math
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -54,8 +58,8 @@ def by_setting(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def left(runs: Sequence[Run], profile: str, device: str = "CPU") -> list[float]:
-    """Estimated seconds that each of the runs still takes, on one CPU core or on a GPU of that name; as on a
-    CPU where none of its paper was measured there.
+    """Estimated seconds that each of the runs still takes of one CPU core, or of a GPU of that name with as
+    many side by side as were recorded; as on a CPU where none of its paper was measured there.
     """
     rate = speed(profile, device)[0]
     return [
@@ -67,22 +71,52 @@ def left(runs: Sequence[Run], profile: str, device: str = "CPU") -> list[float]:
 def speed(profile: str, device: str = "CPU") -> tuple[Callable[[Run], float | None], str]:
     """Measured over estimated seconds of a run on a device, None where no run of its paper was measured
     there, and in words what that rests on: the reference runs say how tasks differ, this profile's finished
-    runs how this machine differs from theirs.
+    runs how this machine differs from theirs. Of runs that shared a GPU each counts with its share of the
+    time; CPU runs have a core each.
     """
+    words = []
 
-    def of(records: Iterable[dict], before: dict) -> dict:
-        return _ratios([record for record in records if record["device"].startswith(device)], before)
+    def of(records: Iterable[dict], before: dict, whose: str) -> dict:
+        there = [record for record in records if record["device"].startswith(device)]
+        many = 1.0 if device == "CPU" else side_by_side(there)
+        ratios = _ratios(there, before, many)
+        pace = f" (about {many:.0f} side by side)" if many > 1.5 else " (one run or column at a time)"
+        if ratios:
+            words.append(whose + ("" if device == "CPU" else pace))
+        return ratios
 
-    reference = of(store.records().values(), {})
-    own = of(_own(profile), reference)
-    words = ("this profile's finished runs",) * bool(own)
-    words += ("the reference runs, from the machine that made them",) * bool(reference)
+    reference = of(store.records().values(), {}, "the reference runs, from the machine that made them")
+    own = of(_own(profile), reference, "this profile's finished runs")
 
     def rate(r: Run) -> float | None:
         known = r.paper in reference or r.paper in own
         return _rate(reference, r) * _rate(own, r) if known else None
 
-    return rate, " and ".join(words) or "a rule of thumb, nothing is measured yet"
+    return rate, " and ".join(reversed(words)) or "a rule of thumb, nothing is measured yet"
+
+
+def side_by_side(records: Sequence[dict]) -> float:
+    """How many runs, or columns, of one device's records trained at a time on average: the seconds of all
+    over those in which any did. Members of a column share theirs, so that each has the same.
+    """
+    columns = defaultdict(list)
+    for record in records:
+        with contextlib.suppress(KeyError, TypeError, ValueError):  # it does not tell when, as older code
+            ended = calendar.timegm(time.strptime(record["finished"], "%Y-%m-%dT%H:%M:%SZ"))
+            same = tuple(epoch["seconds"] for epoch in record["curve"])
+            columns[same].append((ended, record["seconds"]))
+    together, covered, until = 0.0, 0.0, -math.inf
+    for begun, ended in sorted(map(_span, columns.values())):
+        together += ended - begun
+        covered += max(0.0, ended - max(begun, until))
+        until = max(until, ended)
+    return together / covered if covered else 1.0
+
+
+def _span(column: list[tuple[float, float]]) -> tuple[float, float]:
+    """When runs that were trained together began and ended, of the (end, seconds) of each."""
+    ended = max(end for end, _ in column)
+    return ended - sum(seconds for _, seconds in column), ended
 
 
 def _rate(ratios: dict, r: Run) -> float:
@@ -99,16 +133,16 @@ def _own(profile: str) -> list[dict]:
     return list(filter(None, map(_loaded, store.finished(store.folder(profile))[:200])))
 
 
-def _ratios(records: list[dict], before: dict) -> dict:
-    """Paper, and (paper, task) -> measured seconds over those estimated with the ratios of ``before``, from
-    at least 20 s of training by the present code.
+def _ratios(records: list[dict], before: dict, many: float) -> dict:
+    """Paper, and (paper, task) -> measured seconds, of ``many`` runs at a time, over those estimated with the
+    ratios of ``before``, from at least 20 s of training by the present code.
     """
     totals = defaultdict(lambda: [0.0, 0.0])
     for record in records:
         r = from_config(record["config"])
         if r.code == code_of(r.paper, r.task, **dict(r.task_options)):
             for key in (r.paper, (r.paper, r.task)):
-                totals[key][0] += record["seconds"]
+                totals[key][0] += record["seconds"] / many
                 totals[key][1] += estimate(record) * _rate(before, r)
     return {key: measured / estimated for key, (measured, estimated) in totals.items() if measured > 20}
 

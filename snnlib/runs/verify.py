@@ -42,7 +42,8 @@ def chosen(seconds: float = SECONDS, workers: int = 0) -> list[Run]:
 
 
 def _repeatable(r: Run) -> bool:
-    return r.code == code_of(r.paper, r.task, **dict(r.task_options)) and kept.here(r)
+    present = r.code == code_of(r.paper, r.task, **dict(r.task_options))
+    return present and kept.here(r) and (r.precision != "tf32" or jobs.has_tf32())
 
 
 def again(runs: list[Run], workers: int = 0) -> Iterator[tuple[Run, dict, dict]]:
@@ -53,7 +54,7 @@ def again(runs: list[Run], workers: int = 0) -> Iterator[tuple[Run, dict, dict]]
     started = itertools.takewhile(lambda r: r is runs[0] or time.monotonic() - began < SECONDS, runs)
     with tempfile.TemporaryDirectory() as folder:
         work = (joblib.delayed(jobs.train_one)(r, Path(folder)) for r in started)
-        side_by_side = min(execute.processes(workers), max(len(runs), 1))
+        side_by_side = min(execute.processes(workers, [(r,) for r in runs]), max(len(runs), 1))
         parallel = joblib.Parallel(side_by_side, batch_size=1, pre_dispatch="n_jobs", return_as="generator")
         for r, new in zip(runs, parallel(work), strict=False):
             yield r, store.records()[r.hash], store.compact(new)
@@ -119,7 +120,8 @@ def networks(workers: int = 0, say: Callable[[str], object] = print) -> int:
             f"verify: {len(whole) - len(todo)} of {len(whole)} kept networks cannot be tested here, without "
             f"their data: {', '.join(lacking)}."
         )
-    side_by_side = min(execute.processes(workers), max(len(todo), 1))
+    units = [(from_config(record["config"]),) for _, record in todo]
+    side_by_side = min(execute.processes(workers, units), max(len(todo), 1))
     found = joblib.Parallel(side_by_side)(joblib.delayed(tested)(*each) for each in todo)
     differing = [words for words, right in found if not right]
     for words in differing:

@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import joblib
@@ -97,7 +97,7 @@ def _content(unit: Unit, place: Path) -> dict[str, bytes]:
 def add_options(command: argparse.ArgumentParser) -> None:
     """What every training command can be told of where it trains."""
     command.add_argument(
-        "--workers", type=int, default=0, help="processes here; 0: one per core, or three per GPU"
+        "--workers", type=int, default=0, help="processes here; 0: one per core, or as GPUs have room"
     )
     command.add_argument("--backend", default="loky", help="loky: processes here; dask, ray: a cluster")
     command.add_argument("--scheduler", default="", metavar="ADDRESS", help="of the cluster; else a new one")
@@ -142,8 +142,18 @@ def cluster():
 
 def device() -> str:
     """Name of the GPU of those who train, or "CPU"; waits for the first worker of a Dask cluster."""
+    return _of_who_trains(_device)
+
+
+def without_tf32(runs: Sequence[Run]) -> list[Run]:
+    """Those of the runs that are in TF32, if those who train have none."""
+    found = [r for r in runs if r.precision == "tf32"]
+    return [] if found and _of_who_trains(jobs.has_tf32) else found
+
+
+def _of_who_trains(question: Callable):
     client = getattr(cluster(), "client", None)
-    return client.submit(_device, pure=False).result() if client else _device()
+    return client.submit(question, pure=False).result() if client else question()
 
 
 def _device() -> str:

@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 import torch
 
+from snnlib import networks
 from snnlib.bench import __main__ as command
 from snnlib.bench import bars, layers, measure, peers, synapses, training
 from snnlib.bench.measure import Contender, Effort, Results
 from snnlib.figures import speed as figures
-from snnlib.neurons import LIF
+from snnlib.neurons import LIF, PLIF
 
 QUICK = Effort(seconds=0.0, least=1, most=1)
 
@@ -144,6 +145,17 @@ def test_the_loop_is_the_reference_and_its_parameters_learn():
     spikes = loop(torch.rand(5, 2, 3) * 4)
     spikes.sum().backward()
     assert loop.a.grad is not None and type(spikes.grad_fn).__name__ == "StackBackward0"
+
+
+def test_the_loop_of_a_conv_net_pools_in_training_too(monkeypatch):
+    monkeypatch.setattr(networks, "_kernels_for_blocks", lambda x_seq: True)  # as on a GPU
+    torch.manual_seed(0)
+    net = networks.conv_net("{c4k3s1-BN-PLIF-MPk2s2}*2-FC12-PLIF-APk4s4", (1, 8, 8), lambda size: PLIF())
+    next(m for m in net.modules() if isinstance(m, torch.nn.Linear)).weight.data *= 8  # else it is silent
+    x_seq = (4 * torch.rand(1, 3, 1, 8, 8)).expand(5, -1, -1, -1, -1)  # a still
+    spikes = peers.plain_loop(net)(x_seq)
+    assert 0.02 < spikes.mean() < 0.98
+    assert measure.share_different(net(x_seq), spikes) <= 1e-2
 
 
 def test_synapses_agree_dense_and_listed():

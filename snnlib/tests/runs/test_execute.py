@@ -17,7 +17,7 @@ import torch
 
 from snnlib import datasets, files, neurons, paths, training
 from snnlib.neurons import PRESETS
-from snnlib.runs import execute, jobs, pictures, plan, records, store, work
+from snnlib.runs import execute, gpus, jobs, pictures, plan, records, store, work
 from snnlib.runs.config import CODE_BERNOULLI, Run, beyond, from_config
 from snnlib.tests.runs.samples import BASE, PLIF, made
 
@@ -301,17 +301,65 @@ def test_errors_of_the_data_come_back_whole_from_a_worker():
     assert str(pickle.loads(pickle.dumps(error))) == "some.gz: expected a whole file. Fetch it again."
 
 
-def test_processes_are_as_asked_one_per_core_or_as_gpus_have_room(monkeypatch):
-    monkeypatch.setattr(execute.joblib, "cpu_count", lambda: 6)
-    assert (execute.processes(0), execute.processes(2)) == (6, 2)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert (execute.processes(0), execute.processes(2)) == (1, 2)  # a driver without a GPU
+@pytest.fixture
+def three_gpus(monkeypatch, tmp_path):
+    """16 cores, GPUs of 80, 8 and 48 GiB, and MPS not running; returns where its pipes would be."""
     sizes = [80, 8, 48]
+    monkeypatch.setattr(execute.joblib, "cpu_count", lambda: 16)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: len(sizes))
     of = lambda number: SimpleNamespace(total_memory=sizes[number] * 2**30, uuid=f"gpu{number}")  # noqa: E731
     monkeypatch.setattr(torch.cuda, "get_device_properties", of)
-    assert [number for _, number in jobs.gpu_places()] == [0, 1, 2, 0, 2, 0]
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
+    return tmp_path
+
+
+def test_processes_are_as_asked_one_per_core_or_as_gpus_have_room(monkeypatch, three_gpus):
+    assert [number for _, number in jobs.gpu_places()] == [0, 2, 0, 2, 1, 1]
+    assert [number for _, number in jobs.gpu_places(20 * 2**30)] == [0, 2, 0, 2]
+    assert jobs.gpu_places(100 * 2**30) == [(0, 0)]  # fits nowhere: tried where most is
     assert (execute.processes(0), execute.processes(9)) == (6, 9)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)  # a driver without a GPU
+    assert (execute.processes(0), execute.processes(2)) == (1, 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert (execute.processes(0), execute.processes(2)) == (16, 2)
+
+
+def test_mps_lets_twelve_share_a_gpu_as_far_as_memory_and_cores_go(monkeypatch, three_gpus):
+    daemon = three_gpus / "nvidia-cuda-mps-control.pid"
+    gone = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, text=True).stdout
+    for pid, running in ((gone, False), ("", False), (f"{os.getpid()}\n", True)):
+        daemon.write_text(pid)
+        assert jobs.mps() is running
+    places = jobs.gpu_places()
+    assert len(set(places)) == 36 and places[:3] == [(0, 0), (0, 2), (1, 0)]
+    fitting = jobs.gpu_places(4 * 2**30)
+    assert fitting == places[: len(fitting)] and [n for _, n in fitting].count(1) == 2
+    assert execute.processes(0) == 16  # and not 36: a core each
+    monkeypatch.setattr(gpus, "memory", lambda unit: 16 * 2**30 * len(unit))
+    assert execute.processes(0, [(BASE,), (BASE,) * 2]) == 2 + 1
+
+
+def test_who_trains_on_a_gpu_without_mps_is_told_once(results_in, monkeypatch, capsys):
+    begun = []
+    monkeypatch.setattr(work, "device", lambda: "NVIDIA T1000")
+    monkeypatch.setattr(work, "outcomes", lambda units, *_: begun.append(units) or iter(()))
+    for running in (False, True):
+        monkeypatch.setattr(jobs, "mps", lambda running=running: running)
+        execute.train_missing([BASE, PLIF], "test", workers=2, progress=False)
+        told = capsys.readouterr().out.count("`nvidia-cuda-mps-control -d` beforehand")
+        assert told == (not running)
+    assert [len(units) for units in begun] == [2, 2]
+
+
+def test_tf32_is_refused_before_work_starts_where_nothing_computes_in_it(results_in, monkeypatch):
+    narrow = dataclasses.replace(PLIF, precision="tf32")
+    monkeypatch.setattr(jobs, "has_tf32", lambda: False)
+    with pytest.raises(jobs.Refused, match="1 of 2 runs are in TF32, .*: train on a GPU of"):
+        execute.run([BASE, narrow], "test", workers=1, progress=False)
+    assert not list(store.folder("test").glob("*.json"))
+    with pytest.raises(jobs.Refused, match="Nothing on .* computes in TF32"):
+        jobs.train_one(narrow, results_in)
 
 
 def test_what_a_kill_after_the_record_leaves_is_removed_and_nothing_else(results_in):

@@ -10,10 +10,11 @@ import tarfile
 import time
 
 import pytest
+import torch
 
 from snnlib import paths
 from snnlib.runs import __main__ as command
-from snnlib.runs import execute, fill, grids, plan, store
+from snnlib.runs import claims, execute, fill, grids, plan, store, work
 from snnlib.runs.config import from_config
 from snnlib.tests.runs.samples import BASE, PLIF
 from snnlib.tests.runs.test_execute import numbers
@@ -55,6 +56,23 @@ def test_what_does_not_fit_is_not_begun(results_in, capsys):
     assert "1 of 2 runs done, 0 begun, 1 min left" in said and "fill: 1 records in" in said
     with pytest.raises(ValueError, match="None fits into 1m: the cheapest needs about"):
         fill.fill([dear], "test", "1m", workers=1)
+
+
+def test_tf32_is_left_out_where_nothing_computes_in_it(results_in, monkeypatch, capsys):
+    narrow = dataclasses.replace(PLIF, precision="tf32")
+    monkeypatch.setattr(work, "device", lambda: "CPU")
+    fill.fill([narrow, BASE], "test", workers=1)
+    assert {path.stem for path in store.folder("test").iterdir()} == {BASE.hash}
+    assert "fill: 1 of these are in TF32 and left out: train on a GPU" in capsys.readouterr().out
+    claims.train_shard([narrow, BASE], "test", "0/1")
+    assert "1 of 2 runs are in TF32 and left out" in capsys.readouterr().out
+    began = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(execute, "train_missing", lambda runs, *_, **__: began.append(runs))
+    for capability in ((7, 5), (8, 0)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda capability=capability: capability)
+        fill.fill([narrow, PLIF], "test", workers=1)
+    assert began == [[PLIF], [narrow, PLIF]]
 
 
 def test_a_run_that_takes_longer_than_thought_stops_in_time_and_goes_on(results_in, monkeypatch):
