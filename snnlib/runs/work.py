@@ -126,10 +126,13 @@ def backend(name: str = "loky", scheduler: str = "") -> Iterator[None]:
             from ray.util.joblib import register_ray
         except ImportError:
             raise ValueError("--backend ray needs a package: `pip install ray`.") from None
-        ray.init(address=scheduler or None)
+        ray.init(address=scheduler or None, log_to_driver=False)
         register_ray()
-        with joblib.parallel_config("ray"):
-            yield
+        try:
+            with joblib.parallel_config("ray"):
+                yield
+        finally:
+            ray.shutdown()
     else:
         raise ValueError(f"--backend {name} is unknown: use loky, dask or ray.")
 
@@ -152,8 +155,22 @@ def without_tf32(runs: Sequence[Run]) -> list[Run]:
 
 
 def _of_who_trains(question: Callable):
-    client = getattr(cluster(), "client", None)
-    return client.submit(question, pure=False).result() if client else question()
+    there = cluster()
+    if not there:
+        return question()
+    if hasattr(there, "client"):
+        return there.client.submit(question, pure=False).result()
+    import ray
+
+    return ray.get(_for_ray(question).remote())
+
+
+def _for_ray(function: Callable):
+    """A task of Ray's with a core and, if the cluster has any, a GPU of its own."""
+    import ray
+
+    gpu = min(1, ray.cluster_resources().get("GPU", 0))
+    return ray.remote(num_cpus=1, num_gpus=gpu, max_retries=0)(function)
 
 
 def _device() -> str:
@@ -169,18 +186,17 @@ def outcomes(
         (unit, None if there else folder, SOURCES, until, seconds)
         for unit, seconds in zip(units, needs, strict=True)
     ]
-    if hasattr(there, "client"):
-        yield from _on_dask(there.client, asked)
-    elif workers == 1 and not there:
+    if there:
+        yield from _on_dask(there.client, asked) if hasattr(there, "client") else _on_ray(asked)
+    elif workers == 1:
         yield from (train(*one) for one in asked)
     else:
         work = (joblib.delayed(_train_for)(os.getpid(), *one) for one in asked)
         with warnings.catch_warnings():
             # joblib renews a process whose memory has grown; here it grows by the data sets it keeps.
             warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
-            side_by_side = -1 if there else workers
             try:
-                yield from joblib.Parallel(side_by_side, batch_size=1, return_as="generator_unordered")(work)
+                yield from joblib.Parallel(workers, batch_size=1, return_as="generator_unordered")(work)
             except TerminatedWorkerError:
                 raise ChildProcessError(
                     "A training process was killed, often for lack of memory; the same command goes on where "
@@ -205,9 +221,30 @@ def _on_dask(client, asked: list[tuple]) -> Iterator[tuple[dict[str, bytes], str
         client.cancel(list(units))
 
 
+def _on_ray(asked: list[tuple]) -> Iterator[tuple[dict[str, bytes], str]]:
+    """Without joblib, whose Ray backend hands nothing back before all is done."""
+    import ray
+
+    task = _for_ray(train)
+    units = {task.remote(*one): one[0] for one in asked}
+    waiting = list(units)
+    try:
+        while waiting:
+            (done,), waiting = ray.wait(waiting)
+            try:
+                yield ray.get(done)
+            except jobs.Refused:
+                raise
+            except Exception as error:  # of the cluster: a worker was killed, or cannot read what it is sent
+                yield {}, failure(units[done], error)
+    finally:
+        for task_left in waiting:
+            ray.cancel(task_left)
+
+
 def _train_for(parent: int, *asked) -> tuple[dict[str, bytes], str]:
     """``train`` in a process of joblib's, which ends with the one that started it."""
-    if multiprocessing.current_process().name.startswith("LokyProcess"):  # and not on a cluster
+    if multiprocessing.current_process().name.startswith("LokyProcess"):
         _end_with(parent)
     return train(*asked)
 

@@ -69,6 +69,22 @@ def test_a_dask_cluster_goes_on_without_what_fails_and_refuses_threads(results_i
                 execute.run(long, "test", progress=False)
 
 
+def test_a_ray_cluster_gives_the_records_of_loky_and_goes_on_without_what_fails(
+    results_in, elsewhere, monkeypatch
+):
+    pytest.importorskip("ray")
+    here = execute.run(grid(), "loky", workers=2, progress=False)
+    shutil.rmtree(elsewhere, ignore_errors=True)
+    bad = dataclasses.replace(grid()[0], neuron="HH", tau=0.0)
+    monkeypatch.setattr(jobs, "train_together", there)
+    with work.backend("ray"):
+        assert work.device() == "CPU"
+        with pytest.raises(ValueError, match="1 of 5 trainings failed: mnist HH .*Unknown neuron 'HH'"):
+            execute.run([bad, *grid()], "ray", progress=False)
+    records = execute.run(grid(), "ray", train=False)
+    assert [numbers(record) for record in records] == [numbers(record) for record in here]
+
+
 def test_another_version_of_the_library_is_refused(tmp_path):
     with pytest.raises(jobs.Refused, match="has another version of snnlib"):
         work.train((BASE,), tmp_path, sources="0123456789ab")
