@@ -166,7 +166,13 @@ def seal() -> None:
     not of forgery. What the numbers are worth only training the runs again shows (``verify``).
     """
     root = paths.REFERENCE_RUNS
-    kinds = ("*.jsonl", "samples/*.npz", "simulators/*", *(f"networks/*/{name}" for name in kept.FILES))
+    kinds = (
+        "*.jsonl",
+        "samples/*.npz",
+        "simulators/*",
+        "speed/*",
+        *(f"networks/*/{name}" for name in kept.FILES),
+    )
     found = sorted(path for kind in kinds for path in root.glob(kind))
     lines = (f"{_sum(path.read_bytes())}  {path.relative_to(root).as_posix()}\n" for path in found)
     files.write_text(root / SUMS, "".join(lines))
