@@ -60,7 +60,8 @@ def columns(runs: Sequence[Run]) -> list[list[Run]]:
     """
     groups: dict[object, list[Run]] = {}
     for r in runs:
-        plain = not (r.validation or r.loss or r.augmentation or r.precision or r.neuron in PARTS)
+        changed = r.neuron in (*PARTS, "semi-implicit")
+        plain = not (r.validation or r.loss or r.augmentation or r.precision or changed)
         together = r.paper == "mdn" and plain and (r.neuron == "1st-order" or bool(r.theta))
         same = (r.neuron == "learned", r.neuron == "mixed")
         key = (replace(r, neuron="", theta=(), seed=0), *same) if together else r
@@ -229,6 +230,8 @@ def neuron_factory(r: Run) -> networks.NeuronFactory:
         return lambda size: neurons.SecondOrder(*r.theta, neurons=size, learnable=True)
     if r.neuron == "mixed":
         return lambda size: _mixed(r.theta, size)
+    if r.neuron == "semi-implicit":
+        return lambda size: semi_implicit(r.theta)
     if r.theta:
         return lambda size: neurons.SecondOrder(*r.theta, **PARTS.get(r.neuron, {}))
     if r.neuron in ("LIF", "PLIF"):
@@ -238,6 +241,16 @@ def neuron_factory(r: Run) -> networks.NeuronFactory:
     raise ValueError(
         f"Unknown neuron {r.neuron!r} without theta; use '1st-order', 'learned', 'LIF', 'PLIF' or give theta."
     )
+
+
+def semi_implicit(theta: tuple[float, ...]) -> neurons.SecondOrder:
+    """A 2nd-order neuron in semi-implicit (symplectic) Euler steps of length 1, U first: V takes the new U.
+
+    U + a (b V - U) = (1 - a) U + a b V, so V takes -a b V beside -V, and U is kept times 1 - a.
+    """
+    a, b, c, d = theta
+    scale = 1 - a
+    return neurons.SecondOrder(a, b * scale, c, d * scale, initial_u=0.08 * scale, linear=-1 - a * b)
 
 
 def _mixed(theta: tuple[float, ...], size: int) -> neurons.SecondOrder:

@@ -26,6 +26,7 @@ CONTROL = "mnist"
 
 NEURONS = ("1st-order", "2-FS", "2-WDS")
 BENCH = ("1st-order", "LIF/tau:2", "PLIF/tau:2", "2-FS", "2-RS", "2-SDS", "2-WDS", "learned")
+STEPS = ("half-step", "semi-implicit")
 SIGNED = ("1st-order", "1st-order/tau:2", "LIF/tau:2", "PLIF/tau:2", "2-FS", "2-WDS")
 TAUS = (2.0, 4.0, 8.0, 16.0)
 TAUS_LATER = (1.05, 1.25, 1.5)
@@ -58,7 +59,7 @@ def timed(task: str, settings: Iterable[str], seeds: int, tests=TESTS, **budget)
 
     Neurons: of Table 2, "1st-order", "learned", "counts" (a linear classifier of the input's mean over time,
     no neuron), "LIF", "PLIF", "PLIF-each", "PLIF-random", "LIF-random", or a part of 2-WDS ("V2-alone",
-    "U-alone", "neither"), or its "half-step".
+    "U-alone", "neither"), or one with other ``STEPS``.
     """
     data, runs = datasets.identify(task, paper="mdn"), []
     for setting in settings:
@@ -78,7 +79,7 @@ def timed(task: str, settings: Iterable[str], seeds: int, tests=TESTS, **budget)
 def _theta(neuron: str) -> Sequence[float]:
     a, b, c, d = PRESETS["2-WDS"]
     parts = {"V2-alone": (0.0, b, c, 0.0), "neither": (0.0, b, c, 0.0)}  # U stays what it is at first
-    return parts.get(neuron, (a, b, c, d) if neuron in ("U-alone", "half-step") else ())
+    return parts.get(neuron, (a, b, c, d) if neuron in STEPS or neuron == "U-alone" else ())
 
 
 def over(neuron: str, taus: Iterable[float] = TAUS) -> list[str]:
@@ -133,5 +134,5 @@ def search(task: str, seeds: int, **budget) -> list[Run]:
 
 
 def step(task: str, seeds: int, **budget) -> list[Run]:
-    """2-WDS with MDN's Euler steps of length 1, and half as long."""
-    return timed(task, ("2-WDS", "half-step"), seeds, **budget)
+    """2-WDS with MDN's Euler steps of length 1, half as long, and semi-implicit."""
+    return timed(task, ("2-WDS", *STEPS), seeds, **budget)
