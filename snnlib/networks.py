@@ -43,20 +43,31 @@ NeuronFactory = Callable[[int], nn.Module]
 """Makes the neurons of a layer from its number of neurons (or feature maps)."""
 
 
-def mlp(inputs: int, hidden: int, outputs: int, neuron: NeuronFactory) -> nn.Sequential:
+def mlp(
+    inputs: int, hidden: int, outputs: int, neuron: NeuronFactory, *, bounded: bool = True
+) -> nn.Sequential:
     """The MDN network, inputs - hidden - outputs, both layers spiking (MDN, Sec. 3.1 and Table 1).
 
     Takes ``[T, B, inputs]``, returns output spikes ``[T, B, outputs]``. Linear layers with bias and
-    PyTorch's default initialisation; a sigmoid bounds the current that enters each neuron (Eq. 2 and 3).
+    PyTorch's default initialisation; a sigmoid bounds the current that enters each neuron (Eq. 2 and 3), or,
+    where not ``bounded``, the signed current W x + b enters as it is (not the paper's).
     Raises ValueError for a layer of no neurons and for a class in the factory's place.
     """
     _check(neuron, (inputs, hidden, outputs), "mlp needs sizes (inputs, hidden, outputs)")
+    bound = [nn.Sigmoid()] if bounded else []
     return nn.Sequential(
-        TimeBatched(Linear(inputs, hidden), nn.Sigmoid()),
+        TimeBatched(Linear(inputs, hidden), *bound),
         neuron(hidden),
-        TimeBatched(Linear(hidden, outputs), nn.Sigmoid()),
+        TimeBatched(Linear(hidden, outputs), *bound),
         neuron(outputs),
     )
+
+
+def read_mlp(network: str) -> tuple[int, bool]:
+    """(hidden neurons, whether currents are bounded) of "mlp-<hidden>" or "mlp-<hidden>-signed"."""
+    if not (found := re.fullmatch(r"mlp-(\d+)(-signed)?", network)):
+        raise ValueError(f"Cannot read the network {network!r}; write mlp-<hidden> or mlp-<hidden>-signed.")
+    return int(found[1]), not found[2]
 
 
 def _check(neuron: NeuronFactory, sizes: tuple, needed: str) -> None:
@@ -213,8 +224,8 @@ def _pool_size(kind: str, numbers: tuple, shape: tuple, notation: str) -> int:
 
 
 def described(config: dict) -> nn.Sequential:
-    """The untrained network of a config: ``network``, "mlp-<hidden>" or Table S1's notation, ``input_shape``,
-    ``classes``, and ``neuron``: what ``neuron_config`` said of its neurons.
+    """The untrained network of a config: ``network``, "mlp-<hidden>" (``read_mlp``) or Table S1's notation,
+    ``input_shape``, ``classes``, and ``neuron``: what ``neuron_config`` said of its neurons.
     """
     settings = dict(config["neuron"])
     kind, each = KINDS[settings.pop("kind")], settings.pop("each", False)
@@ -228,7 +239,8 @@ def described(config: dict) -> nn.Sequential:
     shape, notation = tuple(config["input_shape"]), config["network"]
     if not notation.startswith("mlp-"):
         return conv_net(notation, shape, neuron)
-    return mlp(shape[0], int(notation.removeprefix("mlp-")), config["classes"], neuron)
+    hidden, bounded = read_mlp(notation)
+    return mlp(shape[0], hidden, config["classes"], neuron, bounded=bounded)
 
 
 def neuron_config(network: nn.Module) -> dict:

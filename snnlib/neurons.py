@@ -138,9 +138,9 @@ class SecondOrder(Neuron):
     U = initial_u, S = 0. The current I is what comes after the sigmoid.
 
     theta: theta_a, theta_b, theta_c, theta_d, all four or none; ``neurons``: how many neurons get a set of
-    their own (None: one set for the layer); ``learnable``: whether they receive gradients. ``quadratic`` and
-    ``dt``, 1 in the paper, make the charge V <- V + dt (quadratic V^2 - V - U + I) and
-    U <- U + dt theta_a (theta_b V - U): without V^2, or in steps of another length (at most 1).
+    their own (None: one set for the layer); ``learnable``: whether they receive gradients. ``quadratic``,
+    ``linear`` and ``dt``, 1, -1 and 1 in the paper, make the charge V <- V + dt (quadratic V^2 + linear V - U
+    + I) and U <- U + dt theta_a (theta_b V - U): without V^2, or in steps of another length (at most 1).
     """
 
     traced = ("V", "U")
@@ -154,6 +154,7 @@ class SecondOrder(Neuron):
         half_width: float = 0.5,
         initial_u: float = 0.08,
         quadratic: float = 1.0,
+        linear: float = -1.0,
         dt: float = 1.0,
     ):
         super().__init__()
@@ -169,15 +170,16 @@ class SecondOrder(Neuron):
             start = torch.full(shape, reference.number(f"theta_{name}", value))
             self.register_parameter(f"theta_{name}", nn.Parameter(start, requires_grad=learnable))
         self.threshold, self.half_width, self.initial_u = threshold, half_width, initial_u
-        self.quadratic, self.dt = reference.number("quadratic", quadratic), dt
+        self.quadratic = reference.number("quadratic", quadratic)
+        self.linear, self.dt = reference.number("linear", linear), dt
 
     @property
     def thetas(self) -> tuple[Tensor, ...]:
         return self.theta_a, self.theta_b, self.theta_c, self.theta_d
 
     def forward(self, current_seq: Tensor, trace: bool = False):
-        usual = self.quadratic == self.dt == 1.0  # else Izhikevich's step, with other coefficients
-        numbers = {} if usual else {"dt": self.dt, "polynomial": (self.quadratic, -1.0, 0.0)}
+        usual = self.quadratic == -self.linear == self.dt == 1.0  # else Izhikevich's step, other coefficients
+        numbers = {} if usual else {"dt": self.dt, "polynomial": (self.quadratic, self.linear, 0.0)}
         constants = reference.constants(self.threshold, self.half_width, **numbers)
         kind = "second_order" if usual else "izhikevich"
         return self._run(kind, current_seq, self.thetas, (0.0, self.initial_u), constants, trace)

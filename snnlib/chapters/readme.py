@@ -63,10 +63,20 @@ FINDINGS = (
         "after {part_u_epochs}.",
     ),
     (
+        {"fair_first": "holds", "signed_gap": "fails", "signed_first": "holds", "signed_both": "undecided"},
+        "**On spoken digits a sigmoid holds the 1st-order neuron back.** It bounds every current in MDN's "
+        "network, and behind it the better of 2-FS and 2-WDS is {fair_first} points above a 1st-order neuron "
+        "with the best of five leaks. With the signed current in its place the 1st-order neuron gains "
+        "{signed_first}, and the better of the two as published, minus it, is {signed_gap} points, after "
+        "{signed_gap_epochs}; the same with a signed current in both is undecided. One task, one learning "
+        "rate ([chapter 08](notebooks/08_time.ipynb)).",
+    ),
+    (
         {"learned_best": "holds"},
         "**A learned time constant learned to forget.** On spoken digits, after {learned_best_epochs}, "
         "PLIF is {learned_best} points above LIF with the best of τ = {taus}, and ends at τ near 1, where a "
-        "neuron has no memory. That is at MDN's learning rate; with a higher one LIF comes nearer "
+        "neuron has no memory. That is at MDN's learning rate and behind its sigmoid; with a higher rate LIF "
+        "comes nearer, with a signed current too, and PLIF keeps a memory "
         "([chapter 08](notebooks/08_time.ipynb)).",
     ),
     (

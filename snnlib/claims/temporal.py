@@ -1,7 +1,7 @@
 """What is measured for our own claims about time (chapter 08): functions (records, arguments) -> Effect.
 
-A setting is written "2-WDS", "1st-order/tau:4", "2-WDS/order:shuffled" (trained and tested so) or
-"2-WDS/test:reversed" (trained in order, that test of the record).
+A setting is written "2-WDS", "1st-order/tau:4", "2-WDS/order:shuffled" (trained and tested so),
+"2-WDS/current:signed" or "2-WDS/test:reversed" (trained in order, that test of the record).
 """
 
 from collections.abc import Callable
@@ -87,7 +87,8 @@ def quiet(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None
 def setting_of(record: dict) -> str:
     """How a record of chapter 08 is written in an argument."""
     tau, order = record["config"]["tau"], record["config"].get("order")
-    parts = (f"tau:{tau:g}" if tau else "", f"order:{order}" if order else "")
+    signed = record["network"].endswith("-signed")
+    parts = (f"tau:{tau:g}" if tau else "", f"order:{order}" if order else "", "current:signed" * signed)
     return "/".join([record["neuron"], *filter(None, parts)])
 
 

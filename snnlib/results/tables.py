@@ -229,7 +229,8 @@ def budget(records: Iterable[dict]) -> str:
 def network_size(network: str) -> str:
     """A run's network in short: "mlp-500" -> "500 hidden"; Table S1's notation -> channels and FC sizes."""
     if network.startswith("mlp-"):
-        return f"{network.removeprefix('mlp-')} hidden"
+        hidden, _, signed = network.removeprefix("mlp-").partition("-")
+        return f"{hidden} hidden{', signed current' * bool(signed)}"
     channels = "-".join(dict.fromkeys(re.findall(r"c(\d+)k", network)))
     features = "-".join(re.findall(r"FC(\d+)", network))
     return f"{channels} channels, FC {features}"

@@ -34,11 +34,12 @@ class Run:
     """One network trained on one task with one seed. 0 samples mean all of them; tau and theta are the
     initial values.
 
-    ``network``: "mlp-<hidden>" or Table S1's notation. ``neuron``: "1st-order", "LIF", "PLIF", "learned"
-    (2nd-order, theta learned per neuron), "mixed" (2nd-order, two fixed kinds in turn, ``theta`` their eight
-    values) or any other name, whose fixed ``theta`` says what it is. ``data`` is what ``datasets.identify``
-    said: a run on a stand-in is another run than the same one on the data set. ``loss`` and ``augmentation``
-    are the papers' where empty, else what goes beyond them (``jobs.LOSSES``, ``datasets.task``).
+    ``network``: "mlp-<hidden>" (``networks.read_mlp``) or Table S1's notation. ``neuron``: "1st-order",
+    "LIF", "PLIF", "learned" (2nd-order, theta learned per neuron), "mixed" (2nd-order, two fixed kinds in
+    turn, ``theta`` their eight values) or any other name, whose fixed ``theta`` says what it is. ``data`` is
+    what ``datasets.identify`` said: a run on a stand-in is another run than the same one on the data set.
+    ``loss`` and ``augmentation`` are the papers' where empty, else what goes beyond them (``jobs.LOSSES``,
+    ``datasets.task``).
     ``precision``: "" is float32, as in the papers; see ``training.PRECISIONS``. ``order``: what is done to
     the time axis of all input, ``tests``: what is done to that of the test input alone, one more test of the
     trained network for each (``datasets.disturbance``).
@@ -127,7 +128,9 @@ def beyond(config: dict) -> tuple[str, ...]:
     tuned = config.get("neuron") == "learned" and tuple(config["theta"]) in PRESETS.values()
     cycle = config.get("paper") == "mdn" and config["schedule"].startswith("cosine")
     leak = config.get("neuron") == "1st-order" and config["tau"] > 0
-    words = ("cosine cycle" * cycle, "theta fine-tuned" * tuned, "other leak" * leak, config.get("order"))
+    signed = config.get("network", "").endswith("-signed")
+    words = ("cosine cycle" * cycle, "theta fine-tuned" * tuned, "other leak" * leak)
+    words += ("signed current" * signed, config.get("order"))
     return tuple(filter(None, (*words, config.get("loss"), config.get("augmentation"))))
 
 

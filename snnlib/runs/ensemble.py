@@ -106,8 +106,9 @@ class Ensemble(nn.Sequential):
 
     def __init__(self, members: Sequence[nn.Sequential]):
         layers: list[nn.Module] = []
-        if len({tuple(p.shape for p in m.parameters() if p.dim() == 2) for m in members}) != 1:
-            raise ValueError("Members of an ensemble must have layers of equal size.")
+        alike = {(len([*m.modules()]), *(p.shape for p in m.parameters() if p.dim() == 2)) for m in members}
+        if len(alike) != 1:
+            raise ValueError("Members of an ensemble must have the same layers, of equal size.")
         for same in zip(*members, strict=True):
             if isinstance(same[0], neurons.Neuron):
                 layers.append(Neurons(same))

@@ -62,7 +62,8 @@ def columns(runs: Sequence[Run]) -> list[list[Run]]:
     """
     groups: dict[object, list[Run]] = {}
     for r in runs:
-        plain = not (r.validation or r.loss or r.augmentation or r.precision or r.neuron in PARTS)
+        changed = r.neuron in (*PARTS, "semi-implicit")
+        plain = not (r.validation or r.loss or r.augmentation or r.precision or changed)
         together = r.paper == "mdn" and plain and (r.neuron == "1st-order" or bool(r.theta))
         same = (r.neuron == "learned", r.neuron == "mixed")
         key = (replace(r, neuron="", theta=(), seed=0), *same) if together else r
@@ -221,10 +222,11 @@ def build(r: Run) -> nn.Sequential:
     view = datasets.view(r.task, r.paper, **dict(r.task_options))
     training.initialise(r.seed)
     if r.paper == "mdn":
-        hidden = int(r.network.removeprefix("mlp-"))
+        hidden, bounded = networks.read_mlp(r.network)
         if not hidden:  # a linear classifier of the input's mean over time
             return nn.Sequential(layers.TimeBatched(synapses.Linear(view["input_shape"][0], view["classes"])))
-        network = networks.mlp(view["input_shape"][0], hidden, view["classes"], neuron_factory(r))
+        sizes = view["input_shape"][0], hidden, view["classes"]
+        network = networks.mlp(*sizes, neuron_factory(r), bounded=bounded)
         return nn.Sequential(_Held(), *network) if r.neuron == "half-step" else network
     return networks.conv_net(r.network, view["input_shape"], neuron_factory(r))
 
@@ -249,6 +251,8 @@ def neuron_factory(r: Run) -> networks.NeuronFactory:
         return lambda size: neurons.SecondOrder(*r.theta, neurons=size, learnable=True)
     if r.neuron == "mixed":
         return lambda size: _mixed(r.theta, size)
+    if r.neuron == "semi-implicit":
+        return lambda size: semi_implicit(r.theta)
     if r.theta:
         return lambda size: neurons.SecondOrder(*r.theta, **PARTS.get(r.neuron, {}))
     if r.neuron in ("LIF", "PLIF"):
@@ -258,6 +262,16 @@ def neuron_factory(r: Run) -> networks.NeuronFactory:
     raise ValueError(
         f"Unknown neuron {r.neuron!r} without theta; use '1st-order', 'learned', 'LIF', 'PLIF' or give theta."
     )
+
+
+def semi_implicit(theta: tuple[float, ...]) -> neurons.SecondOrder:
+    """A 2nd-order neuron in semi-implicit (symplectic) Euler steps of length 1, U first: V takes the new U.
+
+    U + a (b V - U) = (1 - a) U + a b V, so V takes -a b V beside -V, and U is kept times 1 - a.
+    """
+    a, b, c, d = theta
+    scale = 1 - a
+    return neurons.SecondOrder(a, b * scale, c, d * scale, initial_u=0.08 * scale, linear=-1 - a * b)
 
 
 def _mixed(theta: tuple[float, ...], size: int) -> neurons.SecondOrder:

@@ -207,7 +207,7 @@ def _work(paper: str, name: str, network: str, options: tuple) -> tuple[float, f
     view = datasets.view(name, paper, **dict(options))
     shape, classes, steps = view["input_shape"], view["classes"], view["time_steps"]
     if paper == "mdn":
-        hidden = int(network.removeprefix("mlp-"))
+        hidden, _ = networks.read_mlp(network)
         weights = hidden * (shape[0] + classes)
         return steps * weights, steps * (hidden + classes), weights
     still = torch.zeros(1, *shape).expand(steps, 1, *shape)

@@ -26,6 +26,8 @@ CONTROL = "mnist"
 
 NEURONS = ("1st-order", "2-FS", "2-WDS")
 BENCH = ("1st-order", "LIF/tau:2", "PLIF/tau:2", "2-FS", "2-RS", "2-SDS", "2-WDS", "learned")
+STEPS = ("half-step", "semi-implicit")
+SIGNED = ("1st-order", "1st-order/tau:2", "LIF/tau:2", "PLIF/tau:2", "2-FS", "2-WDS")
 TAUS = (2.0, 4.0, 8.0, 16.0)
 TAUS_LATER = (1.05, 1.25, 1.5)
 """LIF's, added when PLIF had gone below the grid: drawn, and judged by no rule."""
@@ -51,12 +53,13 @@ COUNTS_EPOCHS = 5
 
 
 def timed(task: str, settings: Iterable[str], seeds: int, tests=TESTS, **budget) -> list[Run]:
-    """Settings x seeds on a task. A setting is a neuron, with "/tau:4" where it has a time constant and
-    "/order:shuffled" where all input is changed so; ``tests`` as in Run.
+    """Settings x seeds on a task. A setting is a neuron, with "/tau:4" where it has a time constant,
+    "/order:shuffled" where all input is changed so and "/current:signed" where no sigmoid bounds the current;
+    ``tests`` as in Run.
 
     Neurons: of Table 2, "1st-order", "learned", "counts" (a linear classifier of the input's mean over time,
     no neuron), "LIF", "PLIF", "PLIF-each", "PLIF-random", "LIF-random", or a part of 2-WDS ("V2-alone",
-    "U-alone", "neither"), or its "half-step".
+    "U-alone", "neither"), or one with other ``STEPS``.
     """
     data, runs = datasets.identify(task, paper="mdn"), []
     for setting in settings:
@@ -67,6 +70,8 @@ def timed(task: str, settings: Iterable[str], seeds: int, tests=TESTS, **budget)
             changes |= {"network": "mlp-0", "loss": "cross-entropy", "learning_rate": 1e-2}
         for seed in range(seeds):
             r = replace(mdn_run(task, neuron, seed, theta=_theta(neuron), data=data, **budget), **changes)
+            if "current" in more:
+                r = replace(r, network=f"{r.network}-{more['current']}")
             runs.append(replace(r, epochs=COUNTS_EPOCHS * r.epochs) if neuron == "counts" else r)
     return runs
 
@@ -74,7 +79,7 @@ def timed(task: str, settings: Iterable[str], seeds: int, tests=TESTS, **budget)
 def _theta(neuron: str) -> Sequence[float]:
     a, b, c, d = PRESETS["2-WDS"]
     parts = {"V2-alone": (0.0, b, c, 0.0), "neither": (0.0, b, c, 0.0)}  # U stays what it is at first
-    return parts.get(neuron, (a, b, c, d) if neuron in ("U-alone", "half-step") else ())
+    return parts.get(neuron, (a, b, c, d) if neuron in STEPS or neuron == "U-alone" else ())
 
 
 def over(neuron: str, taus: Iterable[float] = TAUS) -> list[str]:
@@ -94,6 +99,13 @@ def parts(task: str, seeds: int, **budget) -> list[Run]:
     """
     settings = ["2-WDS", "V2-alone", "U-alone", "neither", "1st-order", *over("1st-order")]
     return timed(task, settings, seeds, **budget)
+
+
+def signed(task: str, seeds: int, **budget) -> list[Run]:
+    """A signed current in place of the sigmoid's: both papers' neurons, 1st-order also with the leak that
+    was best behind the sigmoid.
+    """
+    return timed(task, [f"{neuron}/current:signed" for neuron in SIGNED], seeds, **budget)
 
 
 def constants(task: str, seeds: int, **budget) -> list[Run]:
@@ -122,5 +134,5 @@ def search(task: str, seeds: int, **budget) -> list[Run]:
 
 
 def step(task: str, seeds: int, **budget) -> list[Run]:
-    """2-WDS with MDN's Euler steps of length 1, and half as long."""
-    return timed(task, ("2-WDS", "half-step"), seeds, **budget)
+    """2-WDS with MDN's Euler steps of length 1, half as long, and semi-implicit."""
+    return timed(task, ("2-WDS", *STEPS), seeds, **budget)

@@ -5,11 +5,12 @@ import pytest
 from snnlib.claims import temporal
 
 
-def record(neuron, seed, accuracy, *, order="", tau=0.0, task="tidigits", **tests):
+def record(neuron, seed, accuracy, *, order="", tau=0.0, task="tidigits", network="mlp-5", **tests):
     config = {"tau": tau, "tests": ["in order", *tests]} | ({"order": order} if order else {})
     return {
         "config": config,
-        **{"task": task, "neuron": neuron, "seed": seed, "hash": f"{neuron}{seed}{order}{tau}{task}"},
+        "hash": f"{neuron}{seed}{order}{tau}{task}{network}",
+        **{"task": task, "neuron": neuron, "seed": seed, "network": network},
         **{"accuracy_last": accuracy, "tests": {"in order": accuracy, **tests}},
         **{
             "train_samples": 60,
@@ -38,6 +39,13 @@ def test_a_contrast_is_paired_by_seed():
     assert effect.ours == pytest.approx(20.5) and effect.n == 2 and len(effect.records) == 4
     assert contrast(a="2-WDS", b="LIF/tau:2").ours == pytest.approx(13)
     assert contrast(a="2-WDS", b="2-RS") is None
+
+
+def test_a_signed_current_is_a_setting_of_its_own():
+    signed = [record("2-WDS", seed, 80 + seed, network="mlp-5-signed") for seed in range(3)]
+    arguments = {"task": ["tidigits"], "a": ["2-WDS/current:signed"], "b": ["2-WDS"]}
+    for records in (RECORDS + signed, signed + RECORDS):
+        assert temporal.contrast(records, arguments).ours == pytest.approx(10)
 
 
 def test_losses_are_compared_by_a_sum():

@@ -9,10 +9,12 @@ import torch
 
 from snnlib import claims, neurons, paths
 from snnlib.claims import selection
+from snnlib.claims.temporal import setting_of
 from snnlib.datasets import series
 from snnlib.neurons import PRESETS
 from snnlib.papers import published
-from snnlib.runs import check, grids, jobs, kept, time_grids
+from snnlib.results import tables
+from snnlib.runs import check, ensemble, grids, jobs, kept, plan, time_grids
 from snnlib.runs.config import beyond, from_config
 from snnlib.tests.runs.samples import BASE, made
 
@@ -71,6 +73,51 @@ def test_parts_of_the_2nd_order_neuron_are_their_equations():
     assert layer("half-step", theta=THETA).dt == 0.5
 
 
+@pytest.mark.parametrize("theta", PRESETS.values())
+def test_a_semi_implicit_step_takes_the_new_u(theta):
+    (a, b, c, d), x = theta, currents()
+    v, u = torch.zeros(3, 5), torch.full((3, 5), 0.08)
+    spikes, traced = layer("semi-implicit", theta=theta)(x, trace=True)
+    for t in range(len(x)):
+        u = u + a * (b * v - u)
+        v = v * v - u + x[t]  # step 1: the terms -V and +V cancel
+        assert torch.allclose(traced["V"][t], v, atol=1e-5)
+        s = spikes[t]
+        v, u = v * (1 - s) + c * s, u + d * s
+    assert not torch.equal(traced["V"], layer("2-WDS", theta=theta)(x, trace=True)[1]["V"])
+
+
+def test_a_signed_current_is_another_network_with_the_same_weights():
+    budget = {"seeds": 1, "hidden": 6}
+    plain, signed = time_grids.timed("tidigits", ["2-WDS", "2-WDS/current:signed"], **budget)
+    networks = [jobs.build(r) for r in (plain, signed)]
+    states = [network.state_dict() for network in networks]
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+    x = torch.randn(4, 2, states[0]["0.0.weight"].shape[1])
+    current = networks[1][0](x)
+    assert (current < 0).any() and torch.equal(networks[0][0](x), current.sigmoid())
+    assert plan.work(signed) == plan.work(plain) and tables.network_size(signed.network).endswith("current")
+    assert beyond(signed.config) == ("signed current",) and not beyond(plain.config)
+    columns = jobs.columns([plain, signed])
+    assert [{r.network for r in column} for column in columns] == [{plain.network}, {signed.network}]
+    with pytest.raises(ValueError, match="same layers"):
+        ensemble.Ensemble(networks)
+
+
+def test_settings_of_signed_currents_are_written_as_they_are_read():
+    runs = time_grids.signed("tidigits", 2, epochs=1, hidden=6)
+    assert len(set(runs)) == 2 * len(time_grids.SIGNED)
+    written = {setting_of({"neuron": r.neuron, "network": r.network, "config": r.config}) for r in runs}
+    assert written == {f"{setting}/current:signed" for setting in time_grids.SIGNED}
+
+
+@pytest.mark.parametrize("network", ["mlp-", "mlp-5-bounded", "mlp-5-signed-", "mlp-1.5"])
+def test_a_network_that_cannot_be_read_is_named(network):
+    with pytest.raises(ValueError, match=f"Cannot read the network '{network}'"):
+        jobs.build(dataclasses.replace(BASE, task="mnist", network=network))
+
+
 def test_time_constants_of_a_neuron_each():
     torch.manual_seed(0)
     each, random, fixed = (layer(name, tau=2.0) for name in ("PLIF-each", "PLIF-random", "LIF-random"))
@@ -110,7 +157,7 @@ def test_tasks_that_no_table_of_the_paper_has(task, tmp_path, monkeypatch):
     assert not selection.matches(record, task, "2-WDS")
 
 
-@pytest.mark.parametrize("neuron", ["counts", "2-WDS", "half-step"])
+@pytest.mark.parametrize("neuron", ["counts", "2-WDS", "half-step", "semi-implicit", "2-WDS/current:signed"])
 def test_a_record_holds_the_tests_of_the_trained_network(neuron, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "DATA", tmp_path / "none")
     budget = {"epochs": 1, "train_samples": 40, "test_samples": 20, "hidden": 6}
