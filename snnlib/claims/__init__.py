@@ -197,6 +197,8 @@ def _scope(records) -> str:
 
 
 def _missing(claim) -> str:
+    if claim.measure == "widening":
+        return f"not recorded at two widths with {selection.ENOUGH_SEEDS} seeds each"
     whole_curve = {"curve", "late"} & set(claim.arguments.get("value", ()))
     return "not recorded" + (", or with too few epochs" if whole_curve else "")
 

@@ -55,8 +55,10 @@ def test_block_tells_of_the_records_and_of_what_is_missing(everything, board, mo
     assert f"91.46 → {means['nettalk', '2-FS']:.2f} ± " in text and "| at our size | undecided |" in text
     assert "94.38 → 93.71 |" in text and "128 channels, FC 2048-100, tf32; 1 seed |" in text
     findings = readme.findings(board, everything)
-    assert "one seed a width, 4.3 points with 8 maps and 1.8 with 128;" in findings
-    assert "after 16 of the paper's 1,024 epochs; in" in findings  # of the profile's file and the paper
+    assert "the loss is 4.3 points with 8 maps and 1.8 with 128, one seed each" in findings
+    assert (
+        "after 16 of the paper's 1,024 epochs on 10,000 of 60,000 samples; in" in findings
+    )  # of the profile's file and the paper
     assert "with 5 seeds after 15 of the paper's 30 epochs." in findings
     monkeypatch.setattr(store, "best", lambda _: None)
     nothing = claims.scoreboard([])
