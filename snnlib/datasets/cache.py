@@ -113,8 +113,10 @@ def say_if_fewer(title: str, folder: Path, count: int, whole: int = 0) -> None:
 
 
 def folders() -> Iterator[Path]:
-    """Where cached files may lie. A data root that is not there is not made: its name may be mistyped."""
-    if paths.DATA.is_dir():
+    """Where cached files may lie. A data root that is not there is not made: its name may be mistyped; and
+    nothing is added to the reference runs, which are the root where PyTorch is missing (``reading.begin``).
+    """
+    if paths.DATA.is_dir() and paths.DATA != paths.REFERENCE_RUNS.resolve():
         yield paths.DATA / "cache"
     try:
         yield private_folder()

@@ -85,6 +85,7 @@ def test_training_without_torch_ends_with_a_sentence(bare):
     for words in (["run", "03", "--profile", "smoke"], ["plan", "03"]):
         done = call("-m", "snnlib.chapters", *words)
         assert done.returncode == 2 and done.stderr.strip().endswith(reading.SENTENCE), done.stderr
+    assert not (paths.REFERENCE_RUNS / "cache").exists()  # what is found of a data set is kept elsewhere
 
 
 def test_anywhere_else_a_missing_torch_is_missing(bare):
