@@ -15,6 +15,7 @@ from snnlib.results import ledger
 
 LARGEST = 1_500_000  # bytes of a notebook that a web page still shows
 LONGEST = 25  # lines of a code cell
+WIDE = 110  # characters of a line of code, as in the library; values filled into the parameters may pass it
 WIDEST = 8  # columns of a table on the page, its index apart; all of them are in the CSV
 _RAW = re.compile(r"[A-Za-z\d]{2,}_[A-Za-z\d]{2,}")  # a name of the code: train_samples, but not theta_a
 _FOREIGN = re.compile(r"(?<![\w.~/:])/(?:home|Users|root|tmp|work|mnt|private|opt)/[\w.-]+")
@@ -78,6 +79,8 @@ def faults(notebook: nbformat.NotebookNode, size: int) -> list[str]:
                 found.append(f"{place} has no markdown cell before it")
             if len(cell.source.splitlines()) > LONGEST:
                 found.append(f"{place} has {len(cell.source.splitlines())} lines; {LONGEST} are the most")
+            if (widest := max(map(len, cell.source.splitlines()), default=0)) > WIDE:
+                found.append(f"{place} has a line of {widest} characters; {WIDE} are the most")
             if any(output.output_type == "error" for output in cell.outputs):
                 found.append(f"{place} holds an error output")
             found += [f"{place} {words}" for words in map(_table_fault, cell.outputs) if words]

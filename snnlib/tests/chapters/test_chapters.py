@@ -275,6 +275,7 @@ def test_a_narrow_table_with_heads_in_words_is_no_fault():
             "holds outputs of the smoke profile",
         ),
         (lambda n: n.cells[-1].update(outputs=table(range(9))), "a table of 9 columns; 8 are the most"),
+        (lambda n: n.cells[-1].update(source="x = 1  # " + "x" * 110), "a line of 119 characters"),
         (lambda n: n.cells[-1].update(outputs=table(["n", "train_samples"])), "train_samples, as a table's"),
     ],
 )
