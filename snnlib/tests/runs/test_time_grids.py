@@ -107,9 +107,9 @@ def test_a_signed_current_is_another_network_with_the_same_weights():
 
 def test_settings_of_signed_currents_are_written_as_they_are_read():
     runs = time_grids.signed("tidigits", 2, epochs=1, hidden=6)
-    assert len(set(runs)) == 2 * len(time_grids.SIGNED)
+    assert len(set(runs)) == 2 * (len(time_grids.SIGNED) + 1)  # one behind the sigmoid
     written = {setting_of({"neuron": r.neuron, "network": r.network, "config": r.config}) for r in runs}
-    assert written == {f"{setting}/current:signed" for setting in time_grids.SIGNED}
+    assert written == {"1st-order/tau:2", *(f"{setting}/current:signed" for setting in time_grids.SIGNED)}
 
 
 @pytest.mark.parametrize("network", ["mlp-", "mlp-5-bounded", "mlp-5-signed-", "mlp-1.5"])
