@@ -39,35 +39,59 @@ TABLE_S1: dict[str, str] = {
 KINDS = {kind.__name__: kind for kind in (FirstOrder, SecondOrder, LIF, PLIF)}
 """Neurons that a network's config can name."""
 
+
+class _Raised(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + 0.5
+
+
+CURRENTS = {
+    "sigmoid": nn.Sigmoid,
+    "signed": nn.Identity,
+    "tanh": nn.Tanh,
+    "rectified": nn.ReLU,
+    "raised": _Raised,
+}
+"""What becomes of W x + b before it enters MDN's neurons: the paper's sigmoid (Eq. 2 and 3), and ours: as it
+is, or with one property of the sigmoid each, bounded, never negative, near 1/2 at the start.
+"""
+
 NeuronFactory = Callable[[int], nn.Module]
 """Makes the neurons of a layer from its number of neurons (or feature maps)."""
 
 
 def mlp(
-    inputs: int, hidden: int, outputs: int, neuron: NeuronFactory, *, bounded: bool = True
+    inputs: int, hidden: int, outputs: int, neuron: NeuronFactory, *, current: str = "sigmoid"
 ) -> nn.Sequential:
     """The MDN network, inputs - hidden - outputs, both layers spiking (MDN, Sec. 3.1 and Table 1).
 
     Takes ``[T, B, inputs]``, returns output spikes ``[T, B, outputs]``. Linear layers with bias and
-    PyTorch's default initialisation; a sigmoid bounds the current that enters each neuron (Eq. 2 and 3), or,
-    where not ``bounded``, the signed current W x + b enters as it is (not the paper's).
-    Raises ValueError for a layer of no neurons and for a class in the factory's place.
+    PyTorch's default initialisation; a sigmoid bounds the current that enters each neuron (Eq. 2 and 3), or
+    ``current`` names another of CURRENTS.
+    Raises ValueError for a layer of no neurons, an unknown current, and a class in the factory's place.
     """
     _check(neuron, (inputs, hidden, outputs), "mlp needs sizes (inputs, hidden, outputs)")
-    bound = [nn.Sigmoid()] if bounded else []
+    if current not in CURRENTS:
+        raise ValueError(f"Unknown current {current!r}; use one of {', '.join(CURRENTS)}.")
     return nn.Sequential(
-        TimeBatched(Linear(inputs, hidden), *bound),
+        TimeBatched(Linear(inputs, hidden), CURRENTS[current]()),
         neuron(hidden),
-        TimeBatched(Linear(hidden, outputs), *bound),
+        TimeBatched(Linear(hidden, outputs), CURRENTS[current]()),
         neuron(outputs),
     )
 
 
-def read_mlp(network: str) -> tuple[int, bool]:
-    """(hidden neurons, whether currents are bounded) of "mlp-<hidden>" or "mlp-<hidden>-signed"."""
-    if not (found := re.fullmatch(r"mlp-(\d+)(-signed)?", network)):
-        raise ValueError(f"Cannot read the network {network!r}; write mlp-<hidden> or mlp-<hidden>-signed.")
-    return int(found[1]), not found[2]
+def read_mlp(network: str) -> tuple[int, str]:
+    """(hidden neurons, current) of "mlp-<hidden>", whose current is the sigmoid's, or of
+    "mlp-<hidden>-<current>".
+    """
+    others = [name for name in CURRENTS if name != "sigmoid"]
+    if not (found := re.fullmatch(rf"mlp-(\d+)(?:-({'|'.join(others)}))?", network)):
+        raise ValueError(
+            f"Cannot read the network {network!r}; write mlp-<hidden>, or with a current, mlp-<hidden>-"
+            f"{' or mlp-<hidden>-'.join(others)}."
+        )
+    return int(found[1]), found[2] or "sigmoid"
 
 
 def _check(neuron: NeuronFactory, sizes: tuple, needed: str) -> None:
@@ -239,8 +263,8 @@ def described(config: dict) -> nn.Sequential:
     shape, notation = tuple(config["input_shape"]), config["network"]
     if not notation.startswith("mlp-"):
         return conv_net(notation, shape, neuron)
-    hidden, bounded = read_mlp(notation)
-    return mlp(shape[0], hidden, config["classes"], neuron, bounded=bounded)
+    hidden, current = read_mlp(notation)
+    return mlp(shape[0], hidden, config["classes"], neuron, current=current)
 
 
 def neuron_config(network: nn.Module) -> dict:

@@ -87,9 +87,9 @@ def quiet(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None
 def setting_of(record: dict) -> str:
     """How a record of chapter 08 is written in an argument."""
     tau, order = record["config"]["tau"], record["config"].get("order")
-    signed = record["network"].endswith("-signed")
-    parts = (f"tau:{tau:g}" if tau else "", f"order:{order}" if order else "", "current:signed" * signed)
-    return "/".join([record["neuron"], *filter(None, parts)])
+    current = record["network"].split("-")[2:]
+    parts = {"tau": f"{tau:g}" if tau else "", "order": order, "current": "".join(current)}
+    return "/".join([record["neuron"], *(f"{name}:{value}" for name, value in parts.items() if value)])
 
 
 def _values(records, task, settings, best) -> dict[int, tuple[list[float], list[dict]]]:

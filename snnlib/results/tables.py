@@ -229,8 +229,8 @@ def budget(records: Iterable[dict]) -> str:
 def network_size(network: str) -> str:
     """A run's network in short: "mlp-500" -> "500 hidden"; Table S1's notation -> channels and FC sizes."""
     if network.startswith("mlp-"):
-        hidden, _, signed = network.removeprefix("mlp-").partition("-")
-        return f"{hidden} hidden{', signed current' * bool(signed)}"
+        hidden, _, current = network.removeprefix("mlp-").partition("-")
+        return f"{hidden} hidden" + (f", {current} current" if current else "")
     channels = "-".join(dict.fromkeys(re.findall(r"c(\d+)k", network)))
     features = "-".join(re.findall(r"FC(\d+)", network))
     return f"{channels} channels, FC {features}"

@@ -128,9 +128,9 @@ def beyond(config: dict) -> tuple[str, ...]:
     tuned = config.get("neuron") == "learned" and tuple(config["theta"]) in PRESETS.values()
     cycle = config.get("paper") == "mdn" and config["schedule"].startswith("cosine")
     leak = config.get("neuron") == "1st-order" and config["tau"] > 0
-    signed = config.get("network", "").endswith("-signed")
+    current = config.get("network", "").split("-")[2:] if config.get("paper") == "mdn" else ()
     words = ("cosine cycle" * cycle, "theta fine-tuned" * tuned, "other leak" * leak)
-    words += ("signed current" * signed, config.get("order"))
+    words += (*(f"{name} current" for name in current), config.get("order"))
     return tuple(filter(None, (*words, config.get("loss"), config.get("augmentation"))))
 
 

@@ -106,7 +106,11 @@ class Ensemble(nn.Sequential):
 
     def __init__(self, members: Sequence[nn.Sequential]):
         layers: list[nn.Module] = []
-        alike = {(len([*m.modules()]), *(p.shape for p in m.parameters() if p.dim() == 2)) for m in members}
+        alike = {
+            (*(type(x) for x in m.modules() if not isinstance(x, neurons.Neuron)),)
+            + (*(p.shape for p in m.parameters() if p.dim() == 2),)
+            for m in members
+        }
         if len(alike) != 1:
             raise ValueError("Members of an ensemble must have the same layers, of equal size.")
         for same in zip(*members, strict=True):

@@ -222,11 +222,11 @@ def build(r: Run) -> nn.Sequential:
     view = datasets.view(r.task, r.paper, **dict(r.task_options))
     training.initialise(r.seed)
     if r.paper == "mdn":
-        hidden, bounded = networks.read_mlp(r.network)
+        hidden, current = networks.read_mlp(r.network)
         if not hidden:  # a linear classifier of the input's mean over time
             return nn.Sequential(layers.TimeBatched(synapses.Linear(view["input_shape"][0], view["classes"])))
         sizes = view["input_shape"][0], hidden, view["classes"]
-        network = networks.mlp(*sizes, neuron_factory(r), bounded=bounded)
+        network = networks.mlp(*sizes, neuron_factory(r), current=current)
         return nn.Sequential(_Held(), *network) if r.neuron == "half-step" else network
     return networks.conv_net(r.network, view["input_shape"], neuron_factory(r))
 

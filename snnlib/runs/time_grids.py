@@ -27,6 +27,9 @@ CONTROL = "mnist"
 NEURONS = ("1st-order", "2-FS", "2-WDS")
 BENCH = ("1st-order", "LIF/tau:2", "PLIF/tau:2", "2-FS", "2-RS", "2-SDS", "2-WDS", "learned")
 STEPS = ("half-step", "semi-implicit")
+WITH_THE_SIGMOIDS = ("tanh", "rectified", "raised")
+"""Signed currents with one property of the sigmoid each (``networks.CURRENTS``)."""
+
 SIGNED = ("1st-order", "1st-order/tau:2", "LIF/tau:2", "PLIF/tau:2", "2-FS", "2-WDS")
 TAUS = (2.0, 4.0, 8.0, 16.0)
 TAUS_LATER = (1.05, 1.25, 1.5)
@@ -54,8 +57,8 @@ COUNTS_EPOCHS = 5
 
 def timed(task: str, settings: Iterable[str], seeds: int, tests=TESTS, **budget) -> list[Run]:
     """Settings x seeds on a task. A setting is a neuron, with "/tau:4" where it has a time constant,
-    "/order:shuffled" where all input is changed so and "/current:signed" where no sigmoid bounds the current;
-    ``tests`` as in Run.
+    "/order:shuffled" where all input is changed so and "/current:signed", or another of
+    ``networks.CURRENTS``, where it is not the sigmoid's; ``tests`` as in Run.
 
     Neurons: of Table 2, "1st-order", "learned", "counts" (a linear classifier of the input's mean over time,
     no neuron), "LIF", "PLIF", "PLIF-each", "PLIF-random", "LIF-random", or a part of 2-WDS ("V2-alone",
@@ -107,6 +110,12 @@ def signed(task: str, seeds: int, **budget) -> list[Run]:
     """
     settings = [f"{neuron}/current:signed" for neuron in SIGNED]
     return timed(task, [*settings, "1st-order/tau:2"], seeds, **budget)
+
+
+def sigmoids(task: str, seeds: int, **budget) -> list[Run]:
+    """One property of the sigmoid at a time: the two 1st-order neurons and 2-WDS."""
+    neurons = ("1st-order", "1st-order/tau:2", "2-WDS")
+    return timed(task, [f"{n}/current:{c}" for n in neurons for c in WITH_THE_SIGMOIDS], seeds, **budget)
 
 
 def constants(task: str, seeds: int, **budget) -> list[Run]:

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from snnlib import claims, neurons, paths
+from snnlib import claims, networks, neurons, paths
 from snnlib.claims import selection
 from snnlib.claims.temporal import setting_of
 from snnlib.datasets import series
@@ -90,19 +90,39 @@ def test_a_semi_implicit_step_takes_the_new_u(theta):
 def test_a_signed_current_is_another_network_with_the_same_weights():
     budget = {"seeds": 1, "hidden": 6}
     plain, signed = time_grids.timed("tidigits", ["2-WDS", "2-WDS/current:signed"], **budget)
-    networks = [jobs.build(r) for r in (plain, signed)]
-    states = [network.state_dict() for network in networks]
+    built = [jobs.build(r) for r in (plain, signed)]
+    states = [network.state_dict() for network in built]
     assert states[0].keys() == states[1].keys()
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
     x = torch.randn(4, 2, states[0]["0.0.weight"].shape[1])
-    current = networks[1][0](x)
-    assert (current < 0).any() and torch.equal(networks[0][0](x), current.sigmoid())
+    current = built[1][0](x)
+    assert (current < 0).any() and torch.equal(built[0][0](x), current.sigmoid())
     assert plan.work(signed) == plan.work(plain) and tables.network_size(signed.network).endswith("current")
     assert beyond(signed.config) == ("signed current",) and not beyond(plain.config)
     columns = jobs.columns([plain, signed])
     assert [{r.network for r in column} for column in columns] == [{plain.network}, {signed.network}]
     with pytest.raises(ValueError, match="same layers"):
-        ensemble.Ensemble(networks)
+        ensemble.Ensemble(built)
+
+
+@pytest.mark.parametrize(
+    "current, of_signed",
+    [("tanh", torch.tanh), ("rectified", torch.relu), ("raised", lambda x: x + 0.5)],
+)
+def test_currents_with_one_property_of_the_sigmoid(current, of_signed):
+    names = [f"1st-order/current:{name}" for name in ("signed", current)]
+    runs = time_grids.timed("tidigits", names, seeds=1, hidden=6)
+    signed, other = (jobs.build(r)[0](torch.linspace(-9, 9, 60).view(2, 1, 30)) for r in runs)
+    assert torch.equal(other, of_signed(signed)) and not torch.equal(other, signed)
+    assert current in time_grids.WITH_THE_SIGMOIDS and beyond(runs[1].config) == (f"{current} current",)
+    grid = time_grids.sigmoids("tidigits", 1, hidden=6)
+    written = {setting_of({"neuron": r.neuron, "network": r.network, "config": r.config}) for r in grid}
+    assert names[1] in written and len(written) == len(grid) == 9
+
+
+def test_an_unknown_current_is_named():
+    with pytest.raises(ValueError, match="Unknown current 'bounded'; use one of sigmoid, signed"):
+        networks.mlp(3, 4, 2, lambda size: layer("2-FS"), current="bounded")
 
 
 def test_settings_of_signed_currents_are_written_as_they_are_read():
@@ -112,7 +132,7 @@ def test_settings_of_signed_currents_are_written_as_they_are_read():
     assert written == {"1st-order/tau:2", *(f"{setting}/current:signed" for setting in time_grids.SIGNED)}
 
 
-@pytest.mark.parametrize("network", ["mlp-", "mlp-5-bounded", "mlp-5-signed-", "mlp-1.5"])
+@pytest.mark.parametrize("network", ["mlp-", "mlp-5-sigmoid", "mlp-5-signed-", "mlp-1.5"])
 def test_a_network_that_cannot_be_read_is_named(network):
     with pytest.raises(ValueError, match=f"Cannot read the network '{network}'"):
         jobs.build(dataclasses.replace(BASE, task="mnist", network=network))
