@@ -95,7 +95,8 @@ def spreading(learned: dict[str, list[dict]], start: dict[str, float], seconds: 
     """Theta of every hidden neuron while it is learned, from one start, epoch by epoch.
 
     learned: {data: the ``theta`` of a record, snapshots with epoch and theta_a to theta_d [neurons]}; start:
-    the four initial values by name. A frame an epoch; what is learned sooner waits for the others.
+    the four initial values by name. A frame an epoch; what is learned sooner waits for the others. The last
+    one comes first too: on paper only that is seen.
     """
     pairs = (("theta_a", "theta_b"), ("theta_c", "theta_d"))
     figure, axes = plt.subplots(len(learned), 2, figsize=(6.2, 2.1 * len(learned)), dpi=90, squeeze=False)
@@ -113,8 +114,8 @@ def spreading(learned: dict[str, list[dict]], start: dict[str, float], seconds: 
 
     def draw(frame):
         for snapshots, pair, dots, say, title in clouds:
-            snapshot = snapshots[min(frame, len(snapshots) - 1)]
+            snapshot = snapshots[min((frame - 1) % frames, len(snapshots) - 1)]
             dots.set_data(snapshot[pair[0]], snapshot[pair[1]])
             say(f"{title}, epoch {snapshot['epoch']}", loc="left")
 
-    return animated(figure, draw, frames, seconds, rest=2.0)
+    return animated(figure, draw, frames + 1, seconds, rest=2.0)

@@ -18,7 +18,7 @@ PLACE_COLOURS = (
     "#CC79A7",
 )  # upper left, upper right, lower left, lower right
 PLACES = ("upper left", "upper right", "lower left", "lower right")
-MAX, AVERAGE = "#0072B2", "#CC79A7"
+MAX, AVERAGE = "#D55E00", "#56B4E9"
 
 
 def windows(spikes: np.ndarray) -> np.ndarray:
@@ -172,7 +172,7 @@ def value_histogram(values: dict[str, np.ndarray]) -> plt.Figure:
         xticks=range(5),
         xticklabels=[f"{level:g}" for level in levels],
         xlabel="value",
-        ylabel="share of all values (%)",
+        ylabel="share of all values (%), log scale",
         yscale="log",
         ylim=(0.01, 300),
     )

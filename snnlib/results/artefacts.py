@@ -47,7 +47,7 @@ def name_data(fig: plt.Figure, passport, sources=()) -> plt.Figure:
     line = f"Source: {'; '.join(told)}." if told else line
     if budget := _budget([entry for entry in _listed(passport) if isinstance(entry, dict)]):
         runs, seeds = budget["runs"], len(budget["seeds"])
-        line += f" {runs} run{'s' * (runs != 1)}, {seeds} seed{'s' * (seeds != 1)}."
+        line += f" {runs} run{'s' * (runs != 1)}, {'up to ' * (seeds > 1)}{seeds} seed{'s' * (seeds != 1)}."
     line = textwrap.fill(line, int(17 * fig.get_figwidth()))
     fig.draw_without_rendering()  # lays it out; legends and axes stay there when a tight box makes room below
     fig.set_layout_engine("none")
