@@ -6,7 +6,6 @@ from matplotlib import pyplot as plt
 from snnlib.figures import schematics, style
 from snnlib.figures.style import INK, TRACE_COLOURS
 
-style.use()
 CURVE_COLOURS = {"": "#0072B2", "w+": "#D55E00", "w−": "#E69F00", "τ+": "#009E73", "τ−": "#CC79A7"}
 
 

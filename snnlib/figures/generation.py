@@ -12,7 +12,6 @@ from matplotlib.ticker import MaxNLocator
 from snnlib.figures import style
 from snnlib.figures.style import CLUSTER_COLOURS, INK, KIND_COLOURS, NEURON_COLOURS, TRACE_COLOURS
 
-style.use()
 GUEST = {"lw": 1.1, "ls": (0, (4, 2))}  # of Fig. 5: a neuron on the task that it was not generated on
 SOURCE_COLOURS = {"mnist": KIND_COLOURS["spatial"], "tidigits": KIND_COLOURS["temporal"]}
 PAIRS = ((r"$\theta_a$", r"$\theta_b$"), (r"$\theta_c$", r"$\theta_d$"))

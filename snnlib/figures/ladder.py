@@ -14,7 +14,6 @@ from matplotlib.lines import Line2D
 from snnlib.figures import style
 from snnlib.figures.style import INK, VARIANT_COLOURS
 
-style.use()
 EFFECTS = {  # name -> (variant, variant that is taken off, colour)
     "τ = 16 costs LIF": ("LIF(2)", "LIF(16)", VARIANT_COLOURS["LIF(16)"]),
     "PLIF − LIF, τ = 16": ("PLIF(16)", "LIF(16)", VARIANT_COLOURS["PLIF(16)"]),

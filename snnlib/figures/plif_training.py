@@ -18,7 +18,6 @@ from snnlib.figures import style
 from snnlib.figures.style import INK, VARIANT_COLOURS
 from snnlib.results import tables
 
-style.use()
 AVERAGE_OVER = 64  # epochs of the moving average in the paper's Fig. 6
 FIRST_FC, OUTPUT = "#D55E00", "#8C8C8C"
 STARTS = {2.0: "-", 16.0: (0, (3, 1.5))}  # tau_0 -> dashes, in Fig. 7

@@ -10,7 +10,6 @@ from snnlib.figures import style
 from snnlib.figures.plif_encoder import label_tiles, mosaic
 from snnlib.figures.style import INK
 
-style.use()
 PLACE_COLOURS = (
     "#0072B2",
     "#E69F00",

@@ -7,8 +7,6 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from snnlib.figures import style
 
-style.use()
-
 COLOURS = {
     "ours": "#0072B2",
     "ours, dense spikes": "#0072B2",

@@ -9,7 +9,6 @@ from matplotlib import pyplot as plt
 from snnlib.figures import style
 from snnlib.figures.style import INK, NEURON_COLOURS
 
-style.use()
 COLOURS = NEURON_COLOURS | {"LIF": "#882255", "PLIF": "#009E73"}
 MARKS = {"in order": "o", "test shuffled": "s", "test reversed": "<", "trained on shuffled": "D"}
 LABEL = "test accuracy (%)"

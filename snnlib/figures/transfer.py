@@ -18,7 +18,6 @@ from snnlib.figures import style
 from snnlib.figures.style import INK, KIND_COLOURS, NEURON_COLOURS, NEURON_NAMES
 from snnlib.results import tables
 
-style.use()
 # MDN, Sec. 4.6: which tasks and which meta neurons count as spatial and as temporal.
 TASKS = {
     "spatial": ("mnist", "fashion_mnist", "nettalk", "cifar10"),
