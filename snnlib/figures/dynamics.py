@@ -37,16 +37,14 @@ def mdn_fig4(current, panels) -> plt.Figure:
         axis.set_title(panel["title"])
     style.letter(*axes.flat)
     axes[0, 0].set(ylim=(-1.35, 2.25), xlim=(0, len(steps) - 1))
-    for axis in axes[:, 0]:
-        axis.set_ylabel("potential (dimensionless)")
-    for axis in axes[1]:
-        axis.set_xlabel("time step")
+    plt.setp(axes[:, 0], ylabel="potential (dimensionless)")
+    plt.setp(axes[1], xlabel="time step")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
     return figure
 
 
-def plif_fig1(steps, curves, input_current: float = 1.0) -> plt.Figure:
+def plif_fig1(steps, curves) -> plt.Figure:
     """PLIF Fig. 1: (a) the neuron, (b) V under constant input; curves "", "w+", "w−", "τ+", "τ−" -> V [T]."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.2, 3.7), width_ratios=(1, 1.45))
     schematics.lif_neuron(left)

@@ -322,8 +322,7 @@ def candidates(selected, response) -> plt.Figure:
             fontweight="bold" if row.name else "normal",
         )
         axis.set_ylim(-0.95, 1.95)
-    for axis in axes[-1]:
-        axis.set_xlabel("time step")
+    plt.setp(axes[-1], xlabel="time step")
     words = ("current I = σ(sine)", "recovery U", "potential V in its neuron's colour, spikes above")
     handles = [plt.Line2D([], [], color=c) for c in (TRACE_COLOURS["input"], TRACE_COLOURS["U"], INK)]
     figure.legend(handles, words, loc="outside lower center", ncols=3)

@@ -130,9 +130,7 @@ def mdn_fig8(published: pd.DataFrame, ours: pd.DataFrame) -> plt.Figure:
             axis.vlines(x, temporal.min(), temporal.max(), color=colour, lw=1, alpha=0.45)
             axis.plot(x, y, "o", ms=9, color=colour, mec="white", mew=0.8, zorder=3, label=neuron)
     axes[0].set_ylabel("capability on temporal tasks")
-    for axis in axes:
-        axis.set_xlabel("capability on spatial tasks")
-        axis.set_box_aspect(1)
+    plt.setp(axes, xlabel="capability on spatial tasks", box_aspect=1)
     handles = [
         Line2D([], [], marker="o", ls="", ms=8, color=NEURON_COLOURS[neuron], label=_named(neuron))
         for group in NEURONS.values()

@@ -1,9 +1,5 @@
 """Figures of chapter 01 draw what they are given: panels, curves, and a clear error for a bad variant."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import numpy as np
 import pytest
 
