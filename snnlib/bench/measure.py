@@ -150,7 +150,7 @@ def contest(
         peaks = [memory_of(call, device).peak for call in calls]  # and a call to warm up
         timed = in_turns(calls, effort, device)
         for samples, peak, contender in zip(timed, peaks, taking_part, strict=True):
-            times = [1e3 * scale * value for value in quartiles(samples)]
+            times = 1e3 * scale * np.percentile(samples, [50, 25, 75])  # median, low, high
             results.add(work, device, contender, name, peak, *times)
 
 
@@ -200,11 +200,6 @@ def clock(call: Callable, device: str = "cpu") -> float:
         seconds = time.perf_counter() - began
     del kept  # what a call returns is freed when the clock has stopped
     return seconds
-
-
-def quartiles(samples: Iterable[float]) -> tuple[float, float, float]:
-    """Median, lower and upper quartile."""
-    return tuple(float(value) for value in np.percentile(list(samples), [50, 25, 75]))
 
 
 def table(rows: Iterable[dict]) -> pd.DataFrame:
