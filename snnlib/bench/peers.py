@@ -61,7 +61,7 @@ def version(implementation: str) -> str:
 
 
 def role(implementation: str) -> str:
-    """The part that an implementation takes in a race: one of ``measure.ROLES``."""
+    """The part that an implementation takes in a race, see ``measure.Contender``."""
     return {"ours": "ours", LOOP: "loop"}.get(implementation, "peer")
 
 
