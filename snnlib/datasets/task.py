@@ -21,7 +21,7 @@ class Task:
     """Train and test tensors of one data set as one of the two papers uses it.
 
     Tensors are sample first: stills ``[N, *]``, sequences ``[N, T, *]``; uint8 for pixels and event counts,
-    float32 for features. Labels are int64 ``[N]``, or float32 ``[N, classes]`` if ``multi_label``.
+    float32 for features. Labels are int64 ``[N]``, or float32 ``[N, classes]`` of 0 and 1.
     ``input_shape`` is one time step of one sample as the network sees it (MDN: flat).
 
     How a sample becomes a sequence (``encoding``):
@@ -46,7 +46,6 @@ class Task:
     classes: int
     encoding: str
     passport: Passport
-    multi_label: bool = False
     scale: float = 1.0
     mean: tuple | None = None
     std: tuple | None = None
