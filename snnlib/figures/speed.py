@@ -72,9 +72,8 @@ def memory(table: pd.DataFrame) -> plt.Figure:
         for name, rows in table.groupby("implementation", sort=False):
             axis.plot(rows["T"], rows[column], "o-", color=COLOURS[name], label=name)
         current = table.drop_duplicates("T")
-        axis.plot(
-            current["T"], current.current, color=style.INK, lw=0.9, ls=(0, (4, 3)), label="input current"
-        )
+        look = {"color": style.INK, "lw": 0.9, "ls": (0, (4, 3)), "label": "input current"}
+        axis.plot(current["T"], current.current, **look)
         axis.set(xscale="log", title=title, xlabel="time steps T")
         axis.set_yscale("symlog", linthresh=1)
         axis.set_xticks(sorted(set(table["T"])), sorted(set(table["T"])))

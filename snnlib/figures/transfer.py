@@ -60,12 +60,8 @@ def mdn_fig6(table: pd.DataFrame, runs: pd.DataFrame, titles: dict[str, str]) ->
     axes[1, 3].set_axis_off()
     handles = [Patch(color=NEURON_COLOURS[n], label=_named(n)) for n in places]
     handles += [Line2D([], [], **MEAN_LINE, label="mean of the pair")]
-    axes[1, 3].legend(
-        handles=handles + _marks(runs[runs.neuron.isin(places)]),
-        loc="center left",
-        fontsize=9,
-        labelspacing=0.9,
-    )
+    handles += _marks(runs[runs.neuron.isin(places)])
+    axes[1, 3].legend(handles=handles, loc="center left", fontsize=9, labelspacing=0.9)
     return figure
 
 
