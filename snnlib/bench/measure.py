@@ -60,11 +60,8 @@ class Effort:
     most: int = 50
 
     def __post_init__(self):
-        if not (self.seconds >= 0 and 1 <= self.least <= self.most):
-            raise ValueError(
-                f"An effort needs seconds >= 0 and 1 <= least <= most, got {self.seconds}, {self.least}, "
-                f"{self.most}."
-            )
+        if not self.seconds >= 0:
+            raise ValueError(f"An effort needs seconds >= 0, got {self.seconds}.")
 
 
 @dataclass

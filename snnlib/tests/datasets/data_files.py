@@ -67,9 +67,6 @@ def write_cifar10(root, n=4):
     for name in images.BATCHES:
         batch = {"data": rng.integers(0, 256, (n, 3072), np.uint8), "labels": list(range(n))}
         (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
-    (folder / "batches.meta").write_bytes(
-        pickle.dumps({"label_names": [str(i) for i in range(10)]}, protocol=2)
-    )
     return folder
 
 
