@@ -68,8 +68,9 @@ class Report:
 
 
 def _layers(sizes, effort, results, device):
+    kinds = list(peers.KINDS)
     for shape in sizes.layers:
-        for kind in list(peers.KINDS)[: 4 if shape == sizes.layers[0] else 3]:
+        for kind in kinds if shape == sizes.layers[0] else kinds[:3]:
             layers.race(kind, shape, _less(effort, shape), results, device)
 
 
