@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from snnlib.bench import measure, run
@@ -22,7 +23,7 @@ def main(arguments=None) -> int:
     parser.add_argument("--out", type=Path, default=None, help="default: results/bench/speed.csv")
     options = parser.parse_args(arguments)
     try:
-        effort = measure.Effort(seconds=options.seconds)
+        effort, say = measure.Effort(options.seconds), partial(print, file=sys.stderr, flush=True)
         report = run.run(options.only.split(","), options.device, options.sizes, effort, say, options.threads)
     except ValueError as error:
         print(error, file=sys.stderr)
@@ -32,10 +33,6 @@ def main(arguments=None) -> int:
     print("\n".join(report.notes))
     print(f"{run.save(report, options.out)} ({report.passport['seconds']:.0f} s)")
     return 0
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ BARS = (
 )
 
 
-def judge(rows: list[dict], bars: tuple[Bar, ...] = BARS) -> pd.DataFrame:
+def judge(rows: list[dict]) -> pd.DataFrame:
     """Each bar that the run has a row of ours for. Columns: name, work, pass, against (whom it was), bound,
     at_most, factor (times as fast, or with at_most times as long), met.
 
@@ -44,7 +44,7 @@ def judge(rows: list[dict], bars: tuple[Bar, ...] = BARS) -> pd.DataFrame:
     ``measure.Results``.
     """
     found = []
-    for bar in bars:
+    for bar in BARS:
         works = [row for row in rows if row["pass"] == bar.step and re.match(bar.work, row["work"])]
         works = [row for row in works if row["work"] == works[0]["work"]]
         ours = [row for row in works if "ours" in row["roles"]]

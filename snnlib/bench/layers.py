@@ -2,6 +2,8 @@
 as in the Open Neuromorphic benchmark.
 """
 
+from functools import partial
+
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -65,12 +67,8 @@ def _contender(
     if kind == "PLIF":
         learned += [p for p in layer.module.parameters() if p.requires_grad]
 
-    def forward() -> Tensor:
-        with torch.no_grad():
-            return module(x)
-
-    def with_graph() -> Tensor:
-        return module(x)
+    with_graph = partial(module, x)
+    forward = torch.no_grad()(with_graph)
 
     def both() -> tuple:
         spikes = with_graph()

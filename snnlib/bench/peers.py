@@ -5,7 +5,6 @@ a sentence (``missing``); `pip install .[peers]` brings them all.
 """
 
 import copy
-import functools
 import importlib
 import importlib.metadata
 import importlib.util
@@ -28,8 +27,8 @@ TAU = 2.0
 KINDS: dict[str, Callable[[], nn.Module]] = {
     "LIF": lambda: neurons.LIF(tau=TAU),
     "PLIF": lambda: neurons.PLIF(tau=TAU),
-    "1st order": neurons.FirstOrder,
     "2nd order": lambda: neurons.SecondOrder(*neurons.PRESETS["2-FS"]),
+    "1st order": neurons.FirstOrder,
 }
 """The neurons that are raced, as the companion makes them."""
 
@@ -62,7 +61,7 @@ def version(implementation: str) -> str:
 
 
 def role(implementation: str) -> str:
-    """The part that an implementation takes in a race: one of ``measure.ROLES``."""
+    """The part that an implementation takes in a race, see ``measure.Contender``."""
     return {"ours": "ours", LOOP: "loop"}.get(implementation, "peer")
 
 
@@ -75,7 +74,6 @@ def missing() -> list[str]:
     ]
 
 
-@functools.cache
 def _import(name: str):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of deprecations inside the libraries
@@ -84,10 +82,8 @@ def _import(name: str):
 
 def layer(implementation: str, kind: str) -> Layer | None:
     """The neuron ``kind`` (a key of ``KINDS``) of an implementation; None where the library has none such or
-    is not installed. Raises ValueError for an unknown kind.
+    is not installed.
     """
-    if kind not in KINDS:
-        raise ValueError(f"Unknown neuron {kind!r}; valid ones are {', '.join(KINDS)}.")
     if implementation == LOOP:
         return Layer(plain_loop(KINDS[kind]()))
     make = {"SpikingJelly": _spikingjelly, "snnTorch": _snntorch, "Norse": _norse}[implementation]

@@ -3,7 +3,7 @@
 import platform
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,8 +14,6 @@ from snnlib.bench import bars, layers, measure, peers, synapses, training
 from snnlib.bench.measure import Effort, Results
 from snnlib.kernels.memory import keep_freed
 from snnlib.provenance import commit
-
-KINDS = ("LIF", "PLIF", "2nd order", "1st order")
 
 
 @dataclass(frozen=True)
@@ -70,8 +68,9 @@ class Report:
 
 
 def _layers(sizes, effort, results, device):
+    kinds = list(peers.KINDS)
     for shape in sizes.layers:
-        for kind in KINDS if shape == sizes.layers[0] else KINDS[:3]:
+        for kind in kinds if shape == sizes.layers[0] else kinds[:3]:
             layers.race(kind, shape, _less(effort, shape), results, device)
 
 
@@ -183,7 +182,7 @@ def _passport(device: str, sizes: str, effort: Effort) -> dict:
         | {name: peers.version(name) for name in peers.LIBRARIES},
         "commit": commit(),
         "sizes": sizes,
-        "effort": {"seconds": effort.seconds, "least": effort.least, "most": effort.most},
+        "effort": asdict(effort),
     }
 
 

@@ -58,13 +58,16 @@ def mdn(kind: str, size: Size, device: str) -> Setting:
     of spikes. Their backward pass is their own: SpikingJelly's with ATan in place of the window, snnTorch's
     with a detached reset.
     """
-    task = _task("mnist", "mdn", 20 * size.mdn_batch)
+    task = datasets.load("mnist", "mdn", train=20 * size.mdn_batch, test=10)
     torch.manual_seed(0)
     ours = networks.mlp(784, size.hidden, 10, lambda count: peers.KINDS[kind]()).to(device)
     built = {peers.LOOP: _dense(peers.plain_loop(ours)), "ours": ours}
     for name in ("SpikingJelly", "snnTorch"):
         if peers.layer(name, kind) is not None:
-            built[name] = _with_neurons(_dense(ours), lambda name=name: peers.layer(name, kind).module)
+            parts = [
+                p if isinstance(p, TimeBatched) else peers.layer(name, kind).module for p in _dense(ours)
+            ]
+            built[name] = nn.Sequential(*parts)
     encode = {name: lambda x, generator: _dense_bernoulli(x, task, generator) for name in built}
     encode["ours"] = lambda x, generator: task.batch(x, generator, train=True, listed=True)
     work = f"MDN's MNIST network 784-{size.hidden}-10, {kind}, batch {size.mdn_batch}"
@@ -78,7 +81,7 @@ def plif(size: Size, device: str) -> Setting:
     once for a still; its Linear layers have a bias, set to 0 at the start. It exists for the paper's FC
     sizes.
     """
-    task = _task("fashion_mnist", "plif", 20 * size.plif_batch)
+    task = datasets.load("fashion_mnist", "plif", train=20 * size.plif_batch, test=10)
     notation = networks.narrow(networks.TABLE_S1["fashion_mnist"], size.channels, size.features)
     torch.manual_seed(0)
     ours = networks.conv_net(notation, task.input_shape, lambda count: peers.KINDS["PLIF"]()).to(device)
@@ -87,9 +90,7 @@ def plif(size: Size, device: str) -> Setting:
     if peers.version("SpikingJelly") and not size.features:
         built["SpikingJelly"] = _spikingjelly_net(ours, size.channels or 128).to(device)
     encode = {name: lambda x, generator: task.batch(x, generator, train=True) for name in built}
-    if "SpikingJelly" in built:
-        own = encode["ours"]
-        encode["SpikingJelly"] = lambda x, generator: own(x, generator).contiguous()
+    encode["SpikingJelly"] = lambda x, generator: task.batch(x, generator, train=True).contiguous()
     work = (
         f"PLIF's Fashion-MNIST network {'-'.join(networks.expand(notation)[:1])}.., batch {size.plif_batch}"
     )
@@ -209,10 +210,6 @@ def _now(device: str) -> float:
     return time.perf_counter()
 
 
-def _task(name: str, paper: str, samples: int) -> datasets.Task:
-    return datasets.load(name, paper=paper, train=samples, test=10)
-
-
 def _targets(labels: Tensor, task: datasets.Task) -> Tensor:
     return functional.one_hot(labels, task.classes).float()
 
@@ -236,11 +233,6 @@ def _dense(network: nn.Module) -> nn.Module:
     return network
 
 
-def _with_neurons(network: nn.Sequential, make: Callable[[], nn.Module]) -> nn.Sequential:
-    parts = [part if isinstance(part, TimeBatched) else make() for part in network]
-    return nn.Sequential(*parts)
-
-
 def _spikingjelly_net(ours: nn.Module, channels: int) -> nn.Module:
     """SpikingJelly's FashionMNISTNet over whole sequences, with the companion's weights."""
     model = peers._import("spikingjelly.activation_based.model.parametric_lif_net")
@@ -260,7 +252,7 @@ def ensemble(size: Size, members: int, effort: Effort, results: Results, device:
     """``members`` networks of MDN's shape, alternately of 2nd- and 1st-order neurons: one step of the batched
     network against one step of each, one after the other.
     """
-    task = _task("mnist", "mdn", size.mdn_batch)
+    task = datasets.load("mnist", "mdn", train=size.mdn_batch, test=10)
     images, labels = task.train_x.to(device), task.train_y.to(device)
     target = _targets(labels, task)
     kinds = [("2nd order", "1st order")[i % 2] for i in range(members)]

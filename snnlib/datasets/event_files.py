@@ -53,6 +53,10 @@ class Recordings:
 
         return getattr(tonic.datasets, self.tonic)
 
+    @property
+    def md5(self) -> list[str]:
+        return [getattr(self.tonic_class, attribute) for _, attribute in self.archives]
+
 
 SETS = {
     r.name: r
@@ -125,27 +129,17 @@ def locate(r: Recordings) -> Located | None:
             raise SourceError(r.folder / pattern, "recordings here, as in the other split", r.remedy)
     cache.say_if_fewer(r.title, r.folder, sum(counts))
     fingerprint = _fingerprint(r, r.folder, found)
-    if counts == r.complete:
-        if receipt := _receipt(r):
-            md5 = [getattr(r.tonic_class, attribute) for _, attribute in r.archives]
-            if receipt == {"md5": md5, "content": fingerprint}:
-                note = f"The archives had the official MD5, and this is their content. {r.note}".strip()
-                official = hashlib.sha256("".join(md5).encode()).hexdigest()
-                return Located(
-                    r.title,
-                    "official",
-                    note,
-                    r.licence,
-                    official,
-                    found,
-                    files_checksum="md5:" + "+".join(md5),
-                )
-            note = "All recordings by count, but not what was fetched."
-        else:
-            note = "All recordings by count, not compared with the official archives (`make data` does)."
-    else:
+    if counts != r.complete:
         have, whole = (" + ".join(f"{n:,}" for n in numbers) for numbers in (counts, r.complete))
         note = f"Real recordings, {have} of {whole}."
+    elif not (receipt := _receipt(r)):
+        note = "All recordings by count, not compared with the official archives (`make data` does)."
+    elif receipt != {"md5": r.md5, "content": fingerprint}:
+        note = "All recordings by count, but not what was fetched."
+    else:
+        note = f"The archives had the official MD5, and this is their content. {r.note}".strip()
+        official = hashlib.sha256("".join(r.md5).encode()).hexdigest()
+        return Located(r.title, "official", note, r.licence, official, found, "md5:" + "+".join(r.md5))
     if found.left_out:
         others = f" and {len(found.left_out) - 1:,} more" if found.left_out[1:] else ""
         note += f" Left out, in no place of the layout: {found.left_out[0]}{others}."
@@ -154,17 +148,17 @@ def locate(r: Recordings) -> Located | None:
 
 def _find(r: Recordings, folder: Path) -> Found:
     """What is listed here is counted, hashed and read; nothing else is."""
-    classes = r.tonic_class.classes if r.name == "cifar10_dvs" else None
+    numbers = {str(label): label for label in range(r.classes)}
+    labels = r.tonic_class.classes if r.name == "cifar10_dvs" else numbers
     suffix = r.patterns[0].rsplit("\\", 1)[1]
     splits, left_out = [[] for _ in r.patterns], []
     for path in files_below(folder, suffix, f"{r.title} recordings below it", r.remedy):
-        fits = [re.fullmatch(pattern, path) for pattern in r.patterns]
-        split = next((i for i, fit in enumerate(fits) if fit), None)
-        name = fits[split][1] if split is not None else ""
-        if split is None or (classes and name not in classes):
-            left_out.append(path)
+        for pattern, split in zip(r.patterns, splits, strict=True):
+            if (fit := re.fullmatch(pattern, path)) and fit[1] in labels:
+                split.append((path, labels[fit[1]]))
+                break
         else:
-            splits[split].append((path, classes[name] if classes else int(name)))
+            left_out.append(path)
     return Found(splits, left_out)
 
 
@@ -191,9 +185,8 @@ def _receipt(r: Recordings) -> dict | None:
 
 def leave_receipt(r: Recordings, folder: Path) -> None:
     """Note down what was unpacked into ``folder``, right after the MD5 of the archives was compared."""
-    md5 = [getattr(r.tonic_class, attribute) for _, attribute in r.archives]
     content = _fingerprint(r, folder, _find(r, folder), remember=False)
-    write_json(folder / RECEIPT, {"md5": md5, "content": content})
+    write_json(folder / RECEIPT, {"md5": r.md5, "content": content})
 
 
 def open_splits(r: Recordings, found: Found) -> list[tuple[Callable[[int], np.ndarray], np.ndarray]]:

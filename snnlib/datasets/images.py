@@ -16,7 +16,7 @@ import torch
 
 from .. import paths
 from . import cache, standins
-from .reading import SourceError, absent, content, fetch_again, reading
+from .reading import SourceError, absent, content, fetch_again, reading, unaltered
 from .registry import Entry, Located, Source, Split, register, stand_in
 
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
@@ -78,14 +78,8 @@ def _idx_bytes(file: Path, name: str, expected: str = "") -> bytes:
             if packed.read(1):
                 raise ValueError(f"it holds more than {UNPACKED:,} bytes")
     if expected:
-        _official(file, name, hashlib.sha256(data).hexdigest(), expected)
+        unaltered(file, hashlib.sha256(data).hexdigest(), expected, "the official content", remedy)
     return data
-
-
-def _official(file: Path, name: str, digest: str, expected: str) -> None:
-    if digest != expected:
-        what = f"the official content (SHA-256 {expected[:12]}..., found {digest[:12]}...)"
-        raise SourceError(file, what, fetch_again(name))
 
 
 def _idx_source(name: str, folder: str, title: str, source: str, place, note: str) -> Source:
@@ -103,7 +97,7 @@ def _idx_source(name: str, folder: str, title: str, source: str, place, note: st
                 "content-sha256",
                 lambda file=file: hashlib.sha256(_idx_bytes(file, name)).hexdigest(),
             )
-            _official(file, name, digest, expected)
+            unaltered(file, digest, expected, "the official content", fetch_again(name))
         fingerprint = hashlib.sha256("".join(CONTENT[folder]).encode()).hexdigest()
         return Located(title, source, note, LICENCE[name], fingerprint, payload=files)
 

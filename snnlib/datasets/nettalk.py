@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .. import paths
 from . import cache, standins_nettalk
-from .reading import SourceError, absent, content, fetch_again, reading
+from .reading import SourceError, absent, content, fetch_again, reading, unaltered
 from .registry import Entry, Located, Source, Split, register, stand_in
 
 WINDOWS, TEST = 5533, 500
@@ -125,7 +125,7 @@ def _locate_authors(paper, options):
     if not os.path.lexists(file):
         return None
     digest = cache.file_digest(file, AUTHORS, COPY_AGAIN)
-    _by_the_authors(file, digest)
+    unaltered(file, digest, AUTHORS_SHA256, AUTHORS, COPY_AGAIN)
     return Located(
         "NETtalk",
         "official",
@@ -137,17 +137,11 @@ def _locate_authors(paper, options):
     )
 
 
-def _by_the_authors(file: Path, digest: str) -> None:
-    if digest != AUTHORS_SHA256:
-        what = f"{AUTHORS} (SHA-256 {AUTHORS_SHA256[:12]}..., found {digest[:12]}...)"
-        raise SourceError(file, what, COPY_AGAIN)
-
-
 def _read_authors(located, paper, options):
     from scipy.io import loadmat
 
     data = content(located.payload, AUTHORS, COPY_AGAIN)
-    _by_the_authors(located.payload, hashlib.sha256(data).hexdigest())
+    unaltered(located.payload, hashlib.sha256(data).hexdigest(), AUTHORS_SHA256, AUTHORS, COPY_AGAIN)
     stored = loadmat(io.BytesIO(data))
     parts = (torch.from_numpy(stored[name]) for name in ("train_x", "train_y", "test_x", "test_y"))
     return _finish(*parts, options)
@@ -166,13 +160,11 @@ def _locate_dictionary(paper, options):
         cache.file_digest(file, DICTIONARY, remedy, "entries", lambda: str(len(read_dictionary(file))))
     )
     cache.say_if_fewer("NETtalk dictionary", file, entries)
-    chosen = (
-        "of the common words in nettalk.list" if common else "of words drawn from the dictionary (fixed seed)"
-    )
+    chosen = "the common words in nettalk.list" if common else "words drawn from the dictionary (fixed seed)"
     return Located(
         "NETtalk dictionary",
         "part",
-        f"5,533 windows {chosen}, coded with the 1987 articulatory features; not the authors' selection.",
+        f"5,533 windows of {chosen}, coded with the 1987 articulatory features; not the authors' selection.",
         "non-commercial research use (T. J. Sejnowski, 1988)",
         hashlib.sha256(fingerprint.encode()).hexdigest(),
         payload=(file, common),
@@ -188,11 +180,6 @@ def _read_dictionary(located, paper, options):
         order = torch.randperm(len(words), generator=torch.Generator().manual_seed(0)).tolist()
         words = [words[i] for i in order]
     return _split_windows(*windows(words[:WINDOWS]), options)  # every word has at least one window
-
-
-def _invented() -> dict[str, Tensor]:
-    x, y = windows(standins_nettalk.words(WINDOWS))
-    return {"x": x, "y": y}
 
 
 def _split_windows(x: Tensor, y: Tensor, options):
@@ -214,7 +201,7 @@ def _finish(train_x, train_y, test_x, test_y, options):
 
 
 def _view(paper, options):
-    return dict(time_steps=20, input_shape=(189,), classes=26, encoding="direct", multi_label=True)
+    return dict(time_steps=20, input_shape=(189,), classes=26, encoding="direct")
 
 
 register(
@@ -230,7 +217,7 @@ register(
                 "5,533 windows of invented words, sounded out by rules of English spelling; NETtalk's code.",
                 "MIT (this project)",
                 f"nettalk {standins_nettalk.VERSION}",
-                _invented,
+                lambda: dict(zip("xy", windows(standins_nettalk.words(WINDOWS)), strict=True)),
                 lambda t, options: _split_windows(t["x"], t["y"], options),
             ),
         ),

@@ -62,6 +62,12 @@ def content(path: Path, what: str, remedy: str) -> bytes:
         return Path(path).read_bytes()
 
 
+def unaltered(file: Path, digest: str, official: str, what: str, remedy: str) -> None:
+    """SourceError if a file has another SHA-256 than the official one."""
+    if digest != official:
+        raise SourceError(file, f"{what} (SHA-256 {official[:12]}..., found {digest[:12]}...)", remedy)
+
+
 def absent(folder: Path, what: str, remedy: str) -> None:
     """None for a set of which nothing was found. SourceError if its folder is there all the same: what lies
     there is then not what its owner thinks, and a stand-in would take its place in silence."""

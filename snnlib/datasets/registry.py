@@ -135,21 +135,12 @@ def load(
             x = split.x if everything else split.x[indices]
         tensors += [x, split.y if everything else split.y[indices]]
         if fault := _fault(*tensors[-2:], fields["classes"]):
+            expected = f"finite samples with labels of {fields['classes']} classes ({fault})"
             remedy = "Fetch or copy its files again, or remove them to do without."
-            raise SourceError(
-                located.dataset,
-                f"finite samples with labels of {fields['classes']} classes ({fault})",
-                remedy,
-            )
-    passport = Passport(
-        located.dataset,
-        located.source,
-        located.note,
-        located.licence,
-        located.files_checksum or tensors_checksum(tensors),
-        len(tensors[1]),
-        len(tensors[3]),
-    )
+            raise SourceError(located.dataset, expected, remedy)
+    about = located.dataset, located.source, located.note, located.licence
+    checksum = located.files_checksum or tensors_checksum(tensors)
+    passport = Passport(*about, checksum, len(tensors[1]), len(tensors[3]))
     return Task(name, paper, *tensors, passport=passport, **fields)
 
 

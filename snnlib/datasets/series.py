@@ -131,7 +131,10 @@ def _source(s: Series) -> Source:
 
     def read(located, paper, options):
         def make():
-            parts = (_generated if s.name == "mnist1d" else _recorded)(s, located.payload)
+            if s.name == "mnist1d":
+                parts = _generated(s, located.payload)
+            else:
+                parts = [part for name in s.files for part in read_ts(located.payload / name, s)]
             with reading(located.payload, f"{s.samples[0]} and {s.samples[1]} clips", s.remedy):
                 if (found := (len(parts[0]), len(parts[2]))) != s.samples:
                     raise ValueError(f"found {found[0]} and {found[1]}")
@@ -168,10 +171,6 @@ def _generated(s: Series, folder: Path) -> list[Tensor]:
     finally:
         random.setstate(before[0])
         np.random.set_state(before[1])  # noqa: NPY002
-
-
-def _recorded(s: Series, folder: Path) -> list[Tensor]:
-    return [part for name in s.files for part in read_ts(folder / name, s)]
 
 
 def read_ts(file: Path, s: Series) -> tuple[Tensor, Tensor]:
@@ -211,11 +210,8 @@ def _tunes(s: Series) -> dict[str, Tensor]:
 
     count = sum(s.samples)
     y = torch.arange(count) % s.classes
-    phases, late, loud = (
-        uniform(s.classes, 1, s.channels, 3),
-        uniform(count, 1, 1, 1) / 4,
-        uniform(count, 1, 1),
-    )
+    phases, late = uniform(s.classes, 1, s.channels, 3), uniform(count, 1, 1, 1) / 4
+    loud = uniform(count, 1, 1)
     turns = (torch.arange(s.steps) / s.steps).view(-1, 1, 1) - late
     x = (2 * torch.pi * (turns * torch.arange(1, 4) + phases[y])).sin().sum(-1) * (0.5 + loud)
     x = x + torch.randn(x.shape, generator=generator, dtype=torch.float64)

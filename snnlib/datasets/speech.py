@@ -165,7 +165,9 @@ def _corpus(find, feature, split, describe, whole: int = 0, rate: int = 0, longe
             note += " Its content differs from the copy known to this project."
         cache.say_if_fewer(dataset, folder, len(clips), whole if source == "open set" else 0)
         note = f"{note} {found.left_out}".strip()
-        return Located(dataset, source, note, licence, _fingerprint(content, clips), payload=found)
+        facts = [f"{c.path.name} {dataclasses.astuple(c)[1:]}" for c in clips]  # labels and split included
+        fingerprint = hashlib.sha256("\n".join([content, *facts]).encode()).hexdigest()
+        return Located(dataset, source, note, licence, fingerprint, payload=found)
 
     def read(located, paper, options):
         clips = located.payload.clips
@@ -190,12 +192,6 @@ def _facts(clips: list[Clip]) -> tuple[Tensor, list[str], Tensor]:
     """Labels, speakers, and which clips are for testing."""
     labels, speakers, test = zip(*((c.label, c.speaker, c.test) for c in clips), strict=True)
     return torch.tensor(labels), list(speakers), torch.tensor(test)
-
-
-def _fingerprint(content: str, clips: list[Clip]) -> str:
-    """Of the recordings and of what is known about each, labels and split included."""
-    facts = [f"{c.path.name} {dataclasses.astuple(c)[1:]}" for c in clips]
-    return hashlib.sha256("\n".join([content, *facts]).encode()).hexdigest()
 
 
 def _synthesised(make_speech, feature, split, dataset: str, note: str) -> Source:

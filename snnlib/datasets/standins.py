@@ -17,13 +17,8 @@ def digits(test: int = 360) -> dict[str, Tensor]:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    x = F.interpolate(
-        torch.tensor(bunch.images, dtype=torch.float32)[:, None] / 16,
-        size=(20, 20),
-        mode="bicubic",
-        align_corners=False,
-        antialias=False,
-    )
+    images = torch.tensor(bunch.images, dtype=torch.float32)[:, None] / 16
+    x = F.interpolate(images, size=(20, 20), mode="bicubic")
     x = (F.pad(x.clamp(0, 1), (4, 4, 4, 4)) * 255).round().to(torch.uint8)
     y = torch.tensor(bunch.target, dtype=torch.int64)
     order = torch.from_numpy(np.random.default_rng(0).permutation(len(y)))
@@ -103,7 +98,7 @@ def shapes(train: int = 6000, test: int = 1000, seed: int = 2) -> dict[str, Tens
     rng = np.random.default_rng(seed)
 
     def draw(label: int) -> np.ndarray:
-        polygons, hole = _shape(label)
+        polygons, hole = _SHAPES[label]
         size = rng.uniform(0.55, 0.95)
         turn = rng.uniform(0, 360) if label in (0, 6, 7) else rng.normal(0, 14)
         posed = _pose([p * size for p in polygons + hole], rng, angle=0, shift=0.16, turn=turn)
@@ -122,33 +117,24 @@ def shapes(train: int = 6000, test: int = 1000, seed: int = 2) -> dict[str, Tens
     return _many(draw, train, test, rng)
 
 
-def _shape(label: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Polygons of a shape within the unit circle, and polygons to cut out of it."""
-    if label in (0, 6):
-        return [_regular(40)], [_regular(40) * 0.55] if label == 6 else []
-    if label == 7:
-        return [_regular(40)], [_regular(40) * 0.85 + [0.45, 0.0]]
-    if label in (1, 2, 3):
-        return [_regular(label + 2)], []
-    if label == 4:
-        star = _regular(10)
-        star[1::2] *= 0.42
-        return [star], []
-    bar = np.array([(-0.95, -0.28), (0.95, -0.28), (0.95, 0.28), (-0.95, 0.28)])
-    if label == 5:
-        return [bar, bar[:, ::-1]], []
-    if label == 8:
-        return [
-            np.array(
-                [(-0.95, -0.2), (0.1, -0.2), (0.1, -0.65), (0.95, 0), (0.1, 0.65), (0.1, 0.2), (-0.95, 0.2)]
-            )
-        ], []
-    return [bar], []
-
-
 def _regular(corners: int) -> np.ndarray:
     angle = 2 * math.pi * np.arange(corners) / corners - math.pi / 2 + (math.pi / 4 if corners == 4 else 0)
     return np.stack([np.cos(angle), np.sin(angle)], 1)
+
+
+_DISC, _STAR = _regular(40), _regular(10) * np.tile([1, 0.42], 5)[:, None]
+_BAR = np.array([(-0.95, -0.28), (0.95, -0.28), (0.95, 0.28), (-0.95, 0.28)])
+_ARROW = [(-0.95, -0.2), (0.1, -0.2), (0.1, -0.65), (0.95, 0), (0.1, 0.65), (0.1, 0.2), (-0.95, 0.2)]
+_SHAPES = [  # polygons within the unit circle, and polygons to cut out of them
+    ([_DISC], []),
+    *(([_regular(corners)], []) for corners in (3, 4, 5)),
+    ([_STAR], []),
+    ([_BAR, _BAR[:, ::-1]], []),  # a cross
+    ([_DISC], [_DISC * 0.55]),  # a ring
+    ([_DISC], [_DISC * 0.85 + [0.45, 0.0]]),  # a crescent
+    ([np.array(_ARROW)], []),
+    ([_BAR], []),
+]
 
 
 def _pose(polygons, rng, angle: float, shift: float, turn: float | None = None) -> list[np.ndarray]:

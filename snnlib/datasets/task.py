@@ -21,7 +21,7 @@ class Task:
     """Train and test tensors of one data set as one of the two papers uses it.
 
     Tensors are sample first: stills ``[N, *]``, sequences ``[N, T, *]``; uint8 for pixels and event counts,
-    float32 for features. Labels are int64 ``[N]``, or float32 ``[N, classes]`` if ``multi_label``.
+    float32 for features. Labels are int64 ``[N]``, or float32 ``[N, classes]`` of 0 and 1.
     ``input_shape`` is one time step of one sample as the network sees it (MDN: flat).
 
     How a sample becomes a sequence (``encoding``):
@@ -46,7 +46,6 @@ class Task:
     classes: int
     encoding: str
     passport: Passport
-    multi_label: bool = False
     scale: float = 1.0
     mean: tuple | None = None
     std: tuple | None = None
@@ -130,16 +129,9 @@ def random_affine(
     # The grid maps output positions to input positions: undo the shift, then rotation and scale.
     cos, sin = angle.cos() / size, angle.sin() / size
     dx, dy = (2 * dx - 1) * 2 * shift, (2 * dy - 1) * 2 * shift  # in grid units: the picture is 2 wide
-    theta = torch.stack(
-        [
-            torch.stack([cos, sin, -(cos * dx + sin * dy)], -1),
-            torch.stack([-sin, cos, sin * dx - cos * dy], -1),
-        ],
-        1,
-    )
-    return F.grid_sample(
-        x, F.affine_grid(theta, list(x.shape), align_corners=False), mode="nearest", align_corners=False
-    )
+    rows = cos, sin, -(cos * dx + sin * dy), -sin, cos, sin * dx - cos * dy
+    grid = F.affine_grid(torch.stack(rows, -1).view(-1, 2, 3), list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, mode="nearest", align_corners=False)
 
 
 def random_crop_flip(x: Tensor, generator: torch.Generator, pad: int = 4) -> Tensor:

@@ -13,7 +13,6 @@ from PIL import Image, PngImagePlugin
 from snnlib.figures import style
 from snnlib.figures.style import INK, NEURON_COLOURS, TRACE_COLOURS
 
-style.use()
 COLOURS = 48  # enough for lines on white
 TRAIL = 24  # steps that a path stays visible
 

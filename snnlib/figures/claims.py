@@ -6,10 +6,8 @@ from matplotlib import pyplot as plt
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from snnlib.figures import style
 from snnlib.figures.style import INK
 
-style.use()
 VERDICTS = {  # colour, symbol
     "holds": ("#00795A", "✓"),
     "fails": ("#C24E00", "✗"),

@@ -6,7 +6,6 @@ from matplotlib import pyplot as plt
 from snnlib.figures import schematics, style
 from snnlib.figures.style import INK, TRACE_COLOURS
 
-style.use()
 CURVE_COLOURS = {"": "#0072B2", "w+": "#D55E00", "w−": "#E69F00", "τ+": "#009E73", "τ−": "#CC79A7"}
 
 
@@ -38,21 +37,24 @@ def mdn_fig4(current, panels) -> plt.Figure:
         axis.set_title(panel["title"])
     style.letter(*axes.flat)
     axes[0, 0].set(ylim=(-1.35, 2.25), xlim=(0, len(steps) - 1))
-    for axis in axes[:, 0]:
-        axis.set_ylabel("potential (dimensionless)")
-    for axis in axes[1]:
-        axis.set_xlabel("time step")
+    plt.setp(axes[:, 0], ylabel="potential (dimensionless)")
+    plt.setp(axes[1], xlabel="time step")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
     return figure
 
 
-def plif_fig1(steps, curves, input_current: float = 1.0) -> plt.Figure:
+def plif_fig1(steps, curves) -> plt.Figure:
     """PLIF Fig. 1: (a) the neuron, (b) V under constant input; curves "", "w+", "w−", "τ+", "τ−" -> V [T]."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.2, 3.7), width_ratios=(1, 1.45))
     schematics.lif_neuron(left)
     left.set_title("spiking neuron")
     _curves(right, steps, curves)
+    last, apart = -np.inf, 0.055 * max(v[-1] for v in curves.values())
+    place = {"textcoords": "offset points", "va": "center", "fontweight": "bold"}
+    for label, v in sorted(curves.items(), key=lambda item: item[1][-1]):
+        last = max(v[-1], last + apart)  # labels at the curves, moved apart where two end at the same height
+        right.annotate(label or "w, τ", (steps[-1], last), (6, 0), color=CURVE_COLOURS[label], **place)
     for label in ("", "w+", "w−"):
         right.hlines(curves[label][-1], 0, steps[-1], color=CURVE_COLOURS[label], lw=0.8, ls=":", zorder=0)
     right.set(
@@ -69,7 +71,7 @@ def plif_fig1(steps, curves, input_current: float = 1.0) -> plt.Figure:
 def plif_fig2(steps, curves, pulses) -> plt.Figure:
     """PLIF Fig. 2: V of a neuron that receives instant spikes at times ``pulses``; curves as in plif_fig1."""
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.6, 3.9), sharex=True, height_ratios=(5, 0.6))
-    _curves(top, steps, curves, at_end=False)
+    _curves(top, steps, curves)
     peak = max(v.max() for v in curves.values())
     top.set(ylabel="membrane potential V", ylim=(0, 1.05 * peak), title="response to instant spikes")
     top.legend(ncols=5, loc="upper left", bbox_to_anchor=(0.12, 1.0))
@@ -79,29 +81,10 @@ def plif_fig2(steps, curves, pulses) -> plt.Figure:
     return figure
 
 
-def _curves(axis, steps, curves, at_end: bool = True) -> None:
+def _curves(axis, steps, curves) -> None:
     for label, v in curves.items():
-        axis.plot(
-            steps,
-            v,
-            color=CURVE_COLOURS[label],
-            lw=2.2 if label == "" else 1.6,
-            label=label or "w, τ",
-            zorder=3 if label == "" else 2,
-        )
-    if at_end:  # labels at the curves, moved apart where two end at the same height
-        last = -np.inf
-        for label, v in sorted(curves.items(), key=lambda item: item[1][-1]):
-            last = max(v[-1], last + 0.055 * max(c[-1] for c in curves.values()))
-            axis.annotate(
-                label or "w, τ",
-                (steps[-1], last),
-                (6, 0),
-                textcoords="offset points",
-                va="center",
-                color=CURVE_COLOURS[label],
-                fontweight="bold",
-            )
+        look = {"lw": 1.6, "zorder": 2} if label else {"lw": 2.2, "zorder": 3}
+        axis.plot(steps, v, color=CURVE_COLOURS[label], label=label or "w, τ", **look)
 
 
 def plif_fig3(x, h, s, v, threshold: float = 1.0) -> plt.Figure:
@@ -150,16 +133,9 @@ def plif_encoders(p, time_steps: int, rasters, counts, firsts) -> plt.Figure:
     grid = figure.add_gridspec(2, 3, height_ratios=(1, 1.25))
     axes = [figure.add_subplot(cell) for cell in grid]
     for axis, (title, spikes) in zip(axes, rasters.items(), strict=False):
-        axis.imshow(
-            np.asarray(spikes).T,
-            origin="lower",
-            aspect="auto",
-            cmap="Greys",
-            interpolation="nearest",
-            extent=(-0.5, time_steps - 0.5, p[0], p[-1]),
-            vmin=0,
-            vmax=1,
-        )
+        extent = (-0.5, time_steps - 0.5, p[0], p[-1])
+        look = {"cmap": "Greys", "vmin": 0, "vmax": 1, "interpolation": "nearest"}
+        axis.imshow(np.asarray(spikes).T, origin="lower", aspect="auto", extent=extent, **look)
         axis.set(title=title, xlabel="time step")
         axis.spines[["top", "right"]].set_visible(True)
     axes[0].set_ylabel("pixel p")

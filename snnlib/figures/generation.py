@@ -12,7 +12,6 @@ from matplotlib.ticker import MaxNLocator
 from snnlib.figures import style
 from snnlib.figures.style import CLUSTER_COLOURS, INK, KIND_COLOURS, NEURON_COLOURS, TRACE_COLOURS
 
-style.use()
 GUEST = {"lw": 1.1, "ls": (0, (4, 2))}  # of Fig. 5: a neuron on the task that it was not generated on
 SOURCE_COLOURS = {"mnist": KIND_COLOURS["spatial"], "tidigits": KIND_COLOURS["temporal"]}
 PAIRS = ((r"$\theta_a$", r"$\theta_b$"), (r"$\theta_c$", r"$\theta_d$"))
@@ -323,8 +322,7 @@ def candidates(selected, response) -> plt.Figure:
             fontweight="bold" if row.name else "normal",
         )
         axis.set_ylim(-0.95, 1.95)
-    for axis in axes[-1]:
-        axis.set_xlabel("time step")
+    plt.setp(axes[-1], xlabel="time step")
     words = ("current I = σ(sine)", "recovery U", "potential V in its neuron's colour, spikes above")
     handles = [plt.Line2D([], [], color=c) for c in (TRACE_COLOURS["input"], TRACE_COLOURS["U"], INK)]
     figure.legend(handles, words, loc="outside lower center", ncols=3)

@@ -3,10 +3,8 @@
 from matplotlib import pyplot as plt
 from matplotlib.patches import Circle, FancyArrowPatch
 
-from snnlib.figures import style
 from snnlib.figures.style import INK
 
-style.use()
 PLACES = {"V before": (0.0, 1.0), "I": (1.5, 2.1), "V": (1.5, 1.0), "S": (3.0, 1.0), "V after": (4.5, 1.0)}
 SURROGATE, STOPPED = "#D55E00", "#8C8C8C"
 

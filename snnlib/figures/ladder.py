@@ -14,7 +14,6 @@ from matplotlib.lines import Line2D
 from snnlib.figures import style
 from snnlib.figures.style import INK, VARIANT_COLOURS
 
-style.use()
 EFFECTS = {  # name -> (variant, variant that is taken off, colour)
     "τ = 16 costs LIF": ("LIF(2)", "LIF(16)", VARIANT_COLOURS["LIF(16)"]),
     "PLIF − LIF, τ = 16": ("PLIF(16)", "LIF(16)", VARIANT_COLOURS["PLIF(16)"]),
@@ -34,14 +33,22 @@ def ladder(records: Iterable[dict], authors: pd.DataFrame, paper: dict[str, floa
     """
     records = list(records)
     curves = _curves(records)
+    last = curves.groupby(["width", "seed"]).last()
     figure, axes = plt.subplots(2, 2, figsize=(9.6, 7.2))
-    _accuracies(axes[0, 0], curves, paper, full)
-    _effects(axes[0, 1], curves, paper, full)
-    widths = sorted({width for width, _ in curves})
+    accuracy, effect, cost, tau = axes.flat
+    for name, colour in VARIANT_COLOURS.items():
+        _rungs(accuracy, last[name], colour, name, paper[name], full)
+    accuracy.set_ylabel("test accuracy after the last epoch (%)")
+    accuracy.legend(loc="lower right", fontsize=7.5)
+    for label, (a, b, colour) in EFFECTS.items():
+        _rungs(effect, last[a] - last[b], colour, label, paper[a] - paper[b], full)
+    effect.axhline(0, color=INK, lw=0.8)
+    effect.set_ylabel("difference of accuracies (points)")
+    effect.legend(loc="upper right", fontsize=7.5)
+    widths, epochs = last.index.unique("width"), curves.index.unique("epoch").max()
     colours = dict(zip(widths, WIDTH_COLOURS[: len(widths)], strict=True))
-    _cost(axes[1, 0], curves, colours, authors)
-    _tau(axes[1, 1], records, colours, authors)
-    epochs = max(len(curve) for seeds in curves.values() for curve in seeds.values())
+    _cost(cost, curves, colours, authors)
+    _tau(tau, records, colours, authors)
     for axis in axes[0]:
         ticks = sorted({*widths, full})
         axis.set(xscale="log", xlabel="maps per convolution")
@@ -65,62 +72,39 @@ def width(record: dict) -> int:
     return int(record["network"].lstrip("{").split("k")[0].removeprefix("c"))
 
 
-def _curves(records: Iterable[dict]) -> dict[tuple[int, str], dict[int, np.ndarray]]:
-    """(width, variant) -> seed -> test accuracy after each epoch."""
-    curves = {}
-    for record in records:
-        name = style.variant(record["neuron"], record["config"]["tau"], record["pooling"])
-        accuracy = [point["test_accuracy"] for point in record["curve"] if point["epoch"] > 0]
-        curves.setdefault((width(record), name), {})[record["seed"]] = np.array(accuracy)
-    return curves
-
-
-def _gaps(curves, size: int, a: str, b: str) -> dict[int, np.ndarray]:
-    """Seed -> a - b after each epoch, for the seeds that have both."""
-    first, second = curves.get((size, a), {}), curves.get((size, b), {})
-    return {seed: first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())}
-
-
-def _rungs(axis, points: dict[int, list[float]], colour: str, label: str, paper: float, full: int) -> None:
-    """Dots for seeds, a line through their means, a diamond for the paper's number."""
-    for size, values in points.items():
-        axis.plot([size] * len(values), values, "o", color=colour, ms=3.5, alpha=0.6)
-    axis.plot(list(points), [np.mean(v) for v in points.values()], color=colour, lw=1.6, label=label)
-    axis.plot(full, paper, "D", color=colour, mfc="white", ms=5.5)
-
-
-def _accuracies(axis, curves, paper, full) -> None:
-    for name, colour in VARIANT_COLOURS.items():
-        points = {
-            size: [curve[-1] for curve in seeds.values()]
-            for (size, variant), seeds in sorted(curves.items())
-            if variant == name
+def _curves(records: Iterable[dict]) -> pd.DataFrame:
+    """Test accuracy after each epoch: a row for width, seed and epoch, a column for each variant."""
+    points = [
+        {
+            "width": width(record),
+            "seed": record["seed"],
+            "epoch": point["epoch"],
+            "variant": style.variant(record["neuron"], record["config"]["tau"], record["pooling"]),
+            "accuracy": point["test_accuracy"],
         }
-        if points:
-            _rungs(axis, points, colour, name, paper[name], full)
-    axis.set_ylabel("test accuracy after the last epoch (%)")
-    axis.legend(loc="lower right", fontsize=7.5)
+        for record in records
+        for point in record["curve"]
+        if point["epoch"] > 0
+    ]
+    curves = pd.DataFrame(points).pivot(
+        index=["width", "seed", "epoch"], columns="variant", values="accuracy"
+    )
+    return curves.reindex(columns=list(VARIANT_COLOURS))
 
 
-def _effects(axis, curves, paper, full) -> None:
-    for label, (a, b, colour) in EFFECTS.items():
-        points = {
-            size: [gap[-1] for gap in gaps.values()]
-            for size in sorted({size for size, _ in curves})
-            if (gaps := _gaps(curves, size, a, b))
-        }
-        if points:
-            _rungs(axis, points, colour, label, paper[a] - paper[b], full)
-    axis.axhline(0, color=INK, lw=0.8)
-    axis.set_ylabel("difference of accuracies (points)")
-    axis.legend(loc="upper right", fontsize=7.5)
+def _rungs(axis, seeds: pd.Series, colour: str, label: str, paper: float, full: int) -> None:
+    """Dots for ``seeds`` (by width and seed), a line through their means, a diamond for the paper."""
+    seeds = seeds.dropna()
+    if len(seeds):
+        axis.plot(seeds.index.get_level_values("width"), seeds, "o", color=colour, ms=3.5, alpha=0.6)
+        axis.plot(seeds.groupby("width").mean(), color=colour, lw=1.6, label=label)
+        axis.plot(full, paper, "D", color=colour, mfc="white", ms=5.5)
 
 
 def _cost(axis, curves, colours, authors) -> None:
-    for size, colour in colours.items():
-        gaps = list(_gaps(curves, size, "LIF(2)", "LIF(16)").values())
-        if gaps:
-            axis.plot(range(1, len(gaps[0]) + 1), np.mean(gaps, axis=0), color=colour, lw=1.6)
+    ours = (curves["LIF(2)"] - curves["LIF(16)"]).dropna().groupby(["width", "epoch"]).mean()
+    for size, gap in ours.groupby("width"):
+        axis.plot(gap.droplevel("width"), color=colours[size], lw=1.6)
     theirs = authors.pivot_table(index="at", columns="variant", values="test_accuracy")
     if {"LIF(2)", "LIF(16)"} <= set(theirs):  # not in so short a training as to have no log of theirs
         gap = (theirs["LIF(2)"] - theirs["LIF(16)"]).dropna()

@@ -6,8 +6,6 @@ from matplotlib import pyplot as plt
 from snnlib.figures import style
 from snnlib.figures.style import INK, NEURON_COLOURS, TRACE_COLOURS
 
-style.use()
-
 
 def phase_portraits(portraits) -> plt.Figure:
     """Beyond the paper: the V-U plane of each meta neuron, and what it does as the input grows.

@@ -11,7 +11,6 @@ from matplotlib import pyplot as plt
 from snnlib.figures import style
 from snnlib.figures.style import INK
 
-style.use()
 ON, OFF = np.array([0, 114, 178]) / 255, np.array([213, 94, 0]) / 255  # events: ON blue, OFF vermilion
 GAP = 0.86  # grey between the tiles
 RATE = plt.get_cmap("Greys")

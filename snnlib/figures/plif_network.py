@@ -12,7 +12,6 @@ from snnlib.figures import style
 from snnlib.figures.schematics import box
 from snnlib.figures.style import INK, arrow
 
-style.use()
 SYNAPSE, NEURON, POOL, VOTE = "#0072B2", "#D55E00", "#009E73", "#8C8C8C"
 STAGE_COLOURS = {"input": "#BBBBBB", "conv": SYNAPSE, "pool": POOL, "FC": NEURON, "vote": VOTE}
 

@@ -8,6 +8,7 @@ epoch e is our e + 1.
 
 import textwrap
 from collections.abc import Iterable
+from itertools import groupby, product
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,6 @@ from snnlib.figures import style
 from snnlib.figures.style import INK, VARIANT_COLOURS
 from snnlib.results import tables
 
-style.use()
 AVERAGE_OVER = 64  # epochs of the moving average in the paper's Fig. 6
 FIRST_FC, OUTPUT = "#D55E00", "#8C8C8C"
 STARTS = {2.0: "-", 16.0: (0, (3, 1.5))}  # tau_0 -> dashes, in Fig. 7
@@ -38,14 +38,13 @@ def plif_fig6(
     paper's data at the epochs that are kept (every 8th), not joined, since nothing is known between them.
     ``samples``: training samples of the paper's data sets, which turn the authors' epochs into updates.
     """
-    records = list(records)
-    figure, axes = _panels(records)
-    for axis, (task, runs) in zip(axes.flat, _by(records, "task").items(), strict=False):
-        for name, colour in VARIANT_COLOURS.items():
-            theirs = _authors_of(authors, task, name)
+    figure, axes, panels = _panels(list(records))
+    for axis, task, runs in panels:
+        for neuron, tau in product(("PLIF", "LIF"), STARTS):
+            colour, theirs = VARIANT_COLOURS[f"{neuron}({tau:g})"], _authors_of(authors, task, neuron, tau)
             updates = (theirs.epoch + 1) * -(-samples[task] // PAPER_BATCH)
             axis.plot(updates, theirs.test_accuracy, color=colour, **THEIRS, zorder=1)
-            ours = [r for r in runs if style.variant(r["neuron"], r["config"]["tau"]) == name]
+            ours = [run for run in runs if (run["neuron"], run["config"]["tau"]) == (neuron, tau)]
             if ours:
                 _accuracy(axis, ours, colour)
         axis.set_xscale("log")
@@ -53,8 +52,7 @@ def plif_fig6(
         _name(axis, titles[task], runs)
         axis.set_ylim(0, 100)
         axis.grid(axis="y")
-    for axis in axes[:, 0]:
-        axis.set_ylabel("test accuracy (%)")
+    plt.setp(axes[:, 0], ylabel="test accuracy (%)")
     handles = [
         Line2D([], [], color=VARIANT_COLOURS[f"{neuron}({tau})"], label=f"{neuron}, {sign} = {tau}")
         for neuron, sign in (("PLIF", "τ₀"), ("LIF", "τ"))
@@ -85,29 +83,17 @@ def plif_fig7(records: Iterable[dict], authors: pd.DataFrame, titles: dict[str, 
     One panel per data set. Thin: the authors' published runs; the first FC layer is vermilion, the output
     grey.
     """
-    records = [record for record in records if record["neuron"] == "PLIF"]
-    figure, axes = _panels(records)
-    for axis, (task, runs) in zip(axes.flat, _by(records, "task").items(), strict=False):
+    figure, axes, panels = _panels([record for record in records if record["neuron"] == "PLIF"])
+    for axis, task, runs in panels:
         for start, dashes in STARTS.items():
-            theirs = _authors_of(authors, task, f"PLIF({start:g})")
+            theirs = _authors_of(authors, task, "PLIF", start)
             theirs = theirs.set_index(theirs.epoch + 1).filter(regex=r"tau_\d").dropna(axis=1, how="all")
-            for values, colour in zip(theirs.to_numpy().T, layer_colours(theirs.shape[1]), strict=True):
-                axis.plot(
-                    theirs.index,
-                    values,
-                    color=colour,
-                    ls=dashes,
-                    lw=0.8,
-                    marker=".",
-                    ms=2.2,
-                    alpha=0.75,
-                    zorder=1,
-                )
-            ours = [run for run in runs if run["config"]["tau"] == start]
-            if ours:
-                taus = np.mean([run["tau"] for run in ours], axis=0)  # [epochs + 1, layers]
-                for values, colour in zip(taus.T, layer_colours(taus.shape[1]), strict=True):
-                    axis.plot(range(len(taus)), values, color=colour, ls=dashes, lw=2.2, zorder=3)
+            drawn = [(theirs, {"lw": 0.8, "marker": ".", "ms": 2.2, "alpha": 0.75, "zorder": 1})]
+            if ours := [run["tau"] for run in runs if run["config"]["tau"] == start]:
+                drawn.append((pd.DataFrame(np.mean(ours, axis=0)), {"lw": 2.2, "zorder": 3}))
+            for taus, look in drawn:  # a row for each epoch, a column for each layer
+                for layer, colour in zip(taus, layer_colours(taus.shape[1]), strict=True):
+                    axis.plot(taus[layer], color=colour, ls=dashes, **look)
         _epoch_axis(axis, runs)
         axis.set_yscale("log")
         axis.set_yticks([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"], minor=False)
@@ -115,8 +101,7 @@ def plif_fig7(records: Iterable[dict], authors: pd.DataFrame, titles: dict[str, 
         axis.set_ylim(1, 90)
         _name(axis, titles[task], runs)
         _layer_legend(axis, len(runs[0]["tau"][0]))
-    for axis in axes[:, 0]:
-        axis.set_ylabel("membrane time constant τ (steps)")
+    plt.setp(axes[:, 0], ylabel="membrane time constant τ (steps)")
     looks = {"ours, from τ₀ =": {"lw": 2.2}, "authors' logs, from": {"lw": 0.9, "alpha": 0.75}}
     handles = [
         Line2D([], [], color=INK, ls=dashes, label=f"{words} {start:g}", **look)
@@ -155,7 +140,7 @@ def plif_figS1(records: Iterable[dict]) -> plt.Figure:
     records = sorted(
         (r for r in records if r["neuron"] == "PLIF"), key=lambda r: (r["config"]["tau"], r["seed"])
     )
-    starts = _by(records, lambda r: r["config"]["tau"])
+    starts = {tau: list(runs) for tau, runs in groupby(records, key=lambda r: r["config"]["tau"])}
     figure, axes = plt.subplots(2, 2, figsize=(8.6, 6.2), sharex=True)
     limit = max(abs(q) for r in records for point in r["w_over_tau"] for q in point["quantiles"][1:-1])
     for axis, (start, runs) in zip(axes[0], starts.items(), strict=False):
@@ -195,27 +180,20 @@ def _bands(axis, points: list[dict]) -> None:
 
 
 def _panels(records: list[dict]):
-    count = len(_by(records, "task"))
-    columns = min(2, count)
-    rows = -(-count // columns)
+    """Figure, axes, and (axis, task, its records) for each data set."""
+    tasks = list(dict.fromkeys(record["task"] for record in records))
+    columns = min(2, len(tasks))
+    rows = -(-len(tasks) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(4.6 * columns, 3.1 * rows + 0.4), squeeze=False)
-    for axis in axes.flat[count:]:
+    for axis in axes.flat[len(tasks) :]:
         axis.axis("off")
-    return figure, axes
+    of_task = [[record for record in records if record["task"] == task] for task in tasks]
+    return figure, axes, list(zip(axes.flat, tasks, of_task, strict=False))
 
 
-def _by(records: Iterable[dict], key) -> dict:
-    groups: dict = {}
-    for record in records:
-        groups.setdefault(key(record) if callable(key) else record[key], []).append(record)
-    return groups
-
-
-def _authors_of(authors: pd.DataFrame, task: str, variant: str) -> pd.DataFrame:
-    """Rows, every 8th epoch, of the authors' run that stands in the paper's tables; none for
-    average-pooling."""
-    neuron, tau = variant.removesuffix(")").split("(") if variant.endswith(")") else ("", 0)
-    chosen = authors[(authors.dataset == task) & (authors.neuron == neuron) & (authors.tau == float(tau))]
+def _authors_of(authors: pd.DataFrame, task: str, neuron: str, tau: float) -> pd.DataFrame:
+    """Rows, every 8th epoch, of the authors' run with max-pooling that stands in the paper's tables."""
+    chosen = authors[(authors.dataset == task) & (authors.neuron == neuron) & (authors.tau == tau)]
     return chosen[
         (chosen.pooling == "max") & (chosen.protocol == "A") & chosen.in_paper_table & (chosen.epoch % 8 == 0)
     ]

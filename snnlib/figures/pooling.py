@@ -10,14 +10,8 @@ from snnlib.figures import style
 from snnlib.figures.plif_encoder import label_tiles, mosaic
 from snnlib.figures.style import INK
 
-style.use()
-PLACE_COLOURS = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-)  # upper left, upper right, lower left, lower right
 PLACES = ("upper left", "upper right", "lower left", "lower right")
+PLACE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
 MAX, AVERAGE = "#D55E00", "#56B4E9"
 
 
@@ -97,13 +91,7 @@ FIRING = (0, 2, None, 1, 0, 2)  # which of the three neurons of the drawing fire
 
 
 def _schematic(axis) -> None:
-    axis.set(
-        xlim=(0, 10),
-        ylim=(0.4, 6.2),
-        aspect="equal",
-        anchor="N",
-        title="three neurons, one connection",
-    )
+    axis.set(xlim=(0, 10), ylim=(0.4, 6.2), aspect="equal", anchor="N", title="three neurons, one connection")
     axis.axis("off")
     for i, y in enumerate((5.0, 3.2, 1.4)):
         axis.add_patch(Circle((1.6, y), 0.55, facecolor=PLACE_COLOURS[i], alpha=0.9, lw=0))

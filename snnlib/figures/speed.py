@@ -2,12 +2,8 @@
 
 import pandas as pd
 from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from snnlib.figures import style
-
-style.use()
 
 COLOURS = {
     "ours": "#0072B2",
@@ -19,10 +15,9 @@ COLOURS = {
     "PyTorch loop": "#8C8C8C",
     "torch linear": "#009E73",
 }
-_TIMES = FuncFormatter(lambda x, _: f"{x:g}x")
 
 
-def ratios(speed: pd.DataFrame, bars: pd.DataFrame) -> Figure:
+def ratios(speed: pd.DataFrame, bars: pd.DataFrame) -> plt.Figure:
     """One line a work: every implementation as a dot at how many times as fast as the best peer it is, and
     what the companion aims at as a black stroke.
 
@@ -53,8 +48,8 @@ def ratios(speed: pd.DataFrame, bars: pd.DataFrame) -> Figure:
     axis.set(xscale="log", xlabel="times as fast as the best peer", ylim=(len(works) - 0.5, -0.5))
     axis.set_yticks(range(len(works)), [work for work, _ in works])
     axis.margins(x=0.12)
-    axis.xaxis.set_major_formatter(_TIMES)
-    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.xaxis.set_major_formatter("{x:g}x")
+    axis.xaxis.set_minor_formatter("")
     _legend(axis, [name for name in COLOURS if name in set(speed.implementation)], not bars.empty)
     return fig
 
@@ -67,7 +62,7 @@ def _legend(axis, names, aims):
     axis.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=4)
 
 
-def memory(table: pd.DataFrame) -> Figure:
+def memory(table: pd.DataFrame) -> plt.Figure:
     """Left: what is alive after the forward pass besides the spikes; right: the peak of forward + backward;
     both in MiB beyond the input. ``table``: ``bench.layers.memory_against_steps``.
     """
@@ -77,19 +72,18 @@ def memory(table: pd.DataFrame) -> Figure:
         for name, rows in table.groupby("implementation", sort=False):
             axis.plot(rows["T"], rows[column], "o-", color=COLOURS[name], label=name)
         current = table.drop_duplicates("T")
-        axis.plot(
-            current["T"], current.current, color=style.INK, lw=0.9, ls=(0, (4, 3)), label="input current"
-        )
+        look = {"color": style.INK, "lw": 0.9, "ls": (0, (4, 3)), "label": "input current"}
+        axis.plot(current["T"], current.current, **look)
         axis.set(xscale="log", title=title, xlabel="time steps T")
         axis.set_yscale("symlog", linthresh=1)
         axis.set_xticks(sorted(set(table["T"])), sorted(set(table["T"])))
-        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.xaxis.set_minor_formatter("")
     axes[0].set(ylabel="MiB beyond the input", ylim=(-0.1, None))
     axes[0].legend()
     return fig
 
 
-def synapse(table: pd.DataFrame) -> Figure:
+def synapse(table: pd.DataFrame) -> plt.Figure:
     """Milliseconds against density. ``table``: columns density (0 to 1), implementation, median_ms, low_ms,
     high_ms.
     """
@@ -100,6 +94,6 @@ def synapse(table: pd.DataFrame) -> Figure:
     axis.set(xscale="log", yscale="log", xlabel="active inputs (%)", ylabel="forward + weight gradient (ms)")
     densities = sorted({100 * value for value in table.density})
     axis.set_xticks(densities, [f"{value:g}" for value in densities])
-    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.xaxis.set_minor_formatter("")
     axis.legend()
     return fig

@@ -9,7 +9,7 @@ from string import ascii_lowercase
 
 from matplotlib import pyplot as plt
 
-STYLE = Path(__file__).with_name("companion.mplstyle")
+plt.style.use(Path(__file__).with_name("companion.mplstyle"))  # every module of figures imports this one
 
 NEURON_COLOURS = {
     "2-FS": "#D55E00",
@@ -43,11 +43,6 @@ TRACE_COLOURS = {  # Fig. 4 of MDN: V red, U green, input blue, attractor yellow
     "threshold": "#8C8C8C",
 }
 INK, PALE = "#333333", "#F3F4F6"
-
-
-def use() -> None:
-    """Switch matplotlib to the companion's look; called by importing any module of figures."""
-    plt.style.use(STYLE)
 
 
 def variant(neuron: str, tau: float, pooling: str = "max") -> str:

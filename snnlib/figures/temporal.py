@@ -9,7 +9,6 @@ from matplotlib import pyplot as plt
 from snnlib.figures import style
 from snnlib.figures.style import INK, NEURON_COLOURS
 
-style.use()
 COLOURS = NEURON_COLOURS | {"LIF": "#882255", "PLIF": "#009E73"}
 MARKS = {"in order": "o", "test shuffled": "s", "test reversed": "<", "trained on shuffled": "D"}
 LABEL = "test accuracy (%)"
@@ -42,8 +41,7 @@ def order(table: pd.DataFrame, counts: pd.DataFrame) -> plt.Figure:
         axis.set_xticks(range(len(names)), names, fontsize=8)
         axis.set_xlim(-0.5, len(names) - 0.5)
         axis.set_title(task, fontsize=9)
-    for axis in axes[:, 0]:
-        axis.set_ylabel(LABEL)
+    plt.setp(axes[:, 0], ylabel=LABEL)
     handles = [plt.Line2D([], [], ls="", marker=m, color=INK, mfc="white", label=w) for w, m in MARKS.items()]
     handles[0].set_markerfacecolor(INK)
     handles.append(plt.Line2D([], [], color=INK, lw=1, ls=(0, (4, 3)), label="linear, mean over time"))

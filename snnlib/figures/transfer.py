@@ -18,7 +18,6 @@ from snnlib.figures import style
 from snnlib.figures.style import INK, KIND_COLOURS, NEURON_COLOURS, NEURON_NAMES
 from snnlib.results import tables
 
-style.use()
 # MDN, Sec. 4.6: which tasks and which meta neurons count as spatial and as temporal.
 TASKS = {
     "spatial": ("mnist", "fashion_mnist", "nettalk", "cifar10"),
@@ -61,12 +60,8 @@ def mdn_fig6(table: pd.DataFrame, runs: pd.DataFrame, titles: dict[str, str]) ->
     axes[1, 3].set_axis_off()
     handles = [Patch(color=NEURON_COLOURS[n], label=_named(n)) for n in places]
     handles += [Line2D([], [], **MEAN_LINE, label="mean of the pair")]
-    axes[1, 3].legend(
-        handles=handles + _marks(runs[runs.neuron.isin(places)]),
-        loc="center left",
-        fontsize=9,
-        labelspacing=0.9,
-    )
+    handles += _marks(runs[runs.neuron.isin(places)])
+    axes[1, 3].legend(handles=handles, loc="center left", fontsize=9, labelspacing=0.9)
     return figure
 
 
@@ -131,9 +126,7 @@ def mdn_fig8(published: pd.DataFrame, ours: pd.DataFrame) -> plt.Figure:
             axis.vlines(x, temporal.min(), temporal.max(), color=colour, lw=1, alpha=0.45)
             axis.plot(x, y, "o", ms=9, color=colour, mec="white", mew=0.8, zorder=3, label=neuron)
     axes[0].set_ylabel("capability on temporal tasks")
-    for axis in axes:
-        axis.set_xlabel("capability on spatial tasks")
-        axis.set_box_aspect(1)
+    plt.setp(axes, xlabel="capability on spatial tasks", box_aspect=1)
     handles = [
         Line2D([], [], marker="o", ls="", ms=8, color=NEURON_COLOURS[neuron], label=_named(neuron))
         for group in NEURONS.values()

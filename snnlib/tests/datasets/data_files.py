@@ -8,6 +8,7 @@ import wave
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from snnlib import paths
 from snnlib.datasets import images, series
@@ -66,9 +67,6 @@ def write_cifar10(root, n=4):
     for name in images.BATCHES:
         batch = {"data": rng.integers(0, 256, (n, 3072), np.uint8), "labels": list(range(n))}
         (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
-    (folder / "batches.meta").write_bytes(
-        pickle.dumps({"label_names": [str(i) for i in range(10)]}, protocol=2)
-    )
     return folder
 
 
@@ -92,6 +90,16 @@ def write_sphere(path, count=8000, rate=20000, coding="pcm", missing=0):
     path.write_bytes(head.encode().ljust(1024) + samples.tobytes())
 
 
+LIBRI = [f"{i}.wav,s{i},{'FM'[i % 2]},{'train' if i < 2 else 'test'}\n" for i in range(4)]
+
+
+def write_libri(root, rows=LIBRI, head="file,speaker,gender,subset\n", coding="utf-8"):
+    folder = root / "LibriSpeechGender"
+    for i in range(4):
+        write_wave(folder / "clips" / f"{i}.wav", 0.5, 16000, pitch=200 + 30 * i)
+    (folder / "clips.csv").write_bytes((head + "".join(rows)).encode(coding))
+
+
 def write_dictionary(root, words=400):
     (root / "NETtalk").mkdir(parents=True)
     rows = ["nettalk.data -- a header\n", "\n"] + [
@@ -99,6 +107,15 @@ def write_dictionary(root, words=400):
         "abaft\txb@ft\t0>1<<\t0 \n",
     ] * words
     (root / "NETtalk" / "nettalk.data").write_text("".join(rows))
+
+
+def write_authors(root):
+    """Windows as in the authors' file; ten of the test windows are training windows too."""
+    file = root / "NETtalk/nettalk_small.mat"
+    file.parent.mkdir()
+    x, y = np.eye(189, dtype=np.uint8), np.zeros((189, 26), np.uint8)
+    savemat(file, {"train_x": x[:100], "train_y": y[:100], "test_x": x[90:120], "test_y": y[90:120]})
+    return file
 
 
 def random_events(count: int, sensor: int = 34, seed: int = 0, last_us: int = 310_000) -> np.ndarray:

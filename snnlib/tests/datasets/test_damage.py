@@ -26,9 +26,11 @@ from .data_files import (
     random_events,
     use_root,
     write_aedat4,
+    write_authors,
     write_cifar10,
     write_dictionary,
     write_gesture,
+    write_libri,
     write_mnist,
     write_nmnist,
     write_sphere,
@@ -53,12 +55,7 @@ def cifar10(root, patch):
 
 
 def authors(root, patch):
-    from scipy.io import savemat
-
-    file = root / "NETtalk/nettalk_small.mat"
-    file.parent.mkdir()
-    x, y = np.eye(189, dtype=np.uint8), np.zeros((189, 26), np.uint8)
-    savemat(file, {"train_x": x[:100], "train_y": y[:100], "test_x": x[90:120], "test_y": y[90:120]})
+    file = write_authors(root)
     patch.setattr(nettalk, "AUTHORS_SHA256", hashlib.sha256(file.read_bytes()).hexdigest())
     return file
 
@@ -102,13 +99,8 @@ def nltk(root, patch):
 
 
 def librispeech(root, patch, file="clips.csv"):
-    folder = root / "LibriSpeechGender"
-    table = "file,speaker,gender,subset\n"
-    for i in range(6):
-        write_wave(folder / "clips" / f"{i}.wav", 0.5, 16000, pitch=200 + 30 * i)
-        table += f"{i}.wav,s{i},{'FM'[i % 2]},{'train' if i < 3 else 'test'}\n"
-    (folder / "clips.csv").write_text(table)
-    return folder / file
+    write_libri(root)
+    return root / "LibriSpeechGender" / file
 
 
 def n_mnist(root, patch):

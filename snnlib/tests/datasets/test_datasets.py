@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import os
 import pickle
+from itertools import product
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 from snnlib import datasets
 from snnlib.datasets import nettalk, registry, task
 
-from .data_files import empty_root, write_cifar10, write_dictionary, write_mnist  # noqa: F401
+from .data_files import empty_root, write_authors, write_cifar10, write_dictionary, write_mnist  # noqa: F401
 
 
 @pytest.fixture
@@ -82,11 +83,8 @@ def test_bernoulli_batches_follow_the_pixels(generator):
     x = torch.tensor([0, 51, 255], dtype=torch.uint8).expand(200, 3)
     t = make_task(x, time_steps=20, input_shape=(3,), encoding="bernoulli", scale=1 / 255)
     batch = t.batch(x, generator, train=False)
-    assert (
-        batch.shape == (20, 200, 3)
-        and batch.dtype == torch.float32
-        and set(batch.unique().tolist()) == {0.0, 1.0}
-    )
+    assert batch.shape == (20, 200, 3) and batch.dtype == torch.float32
+    assert set(batch.unique().tolist()) == {0.0, 1.0}
     assert torch.allclose(batch.mean((0, 1)), torch.tensor([0, 0.2, 1.0]), atol=0.03)
     assert torch.equal(batch, t.batch(x, torch.Generator().manual_seed(0), train=False))
 
@@ -139,20 +137,12 @@ def test_crop_flip_is_torchvisions_crop_and_flip(generator):
     padded = torch.nn.functional.pad(x, (2, 2, 2, 2))
     seen = set()
     for row in range(200):
-        fits = [
-            (top, left, flipped)
-            for top in range(5)
-            for left in range(5)
-            for flipped in (False, True)
-            if torch.equal(
-                out[row],
-                (
-                    padded[row, :, top : top + 8, left : left + 8].flip(-1)
-                    if flipped
-                    else padded[row, :, top : top + 8, left : left + 8]
-                ),
-            )
-        ]
+        cuts = {
+            (top, left): padded[row, :, top : top + 8, left : left + 8]
+            for top, left in product(range(5), repeat=2)
+        }
+        fits = [(*place, False) for place, cut in cuts.items() if torch.equal(out[row], cut)]
+        fits += [(*place, True) for place, cut in cuts.items() if torch.equal(out[row], cut.flip(-1))]
         assert len(fits) == 1
         seen.update(fits)
     assert len(seen) > 45  # of 50
@@ -167,17 +157,19 @@ def test_mnist_official_files(root, monkeypatch, packed):
     assert np.array_equal(loaded.train_x.numpy(), pixels) and loaded.train_y.tolist() == list(range(10)) * 2
     assert (loaded.input_shape, loaded.augmentation, loaded.mean) == ((1, 28, 28), "affine", (0.1307,))
     assert datasets.load("mnist").input_shape == (784,)
-    assert (
-        datasets.identify("mnist").startswith("official:")
-        and datasets.load("mnist", train=10).train_y.unique().numel() == 10
-    )
+    assert datasets.identify("mnist").startswith("official:")
+    assert datasets.load("mnist", train=10).train_y.unique().numel() == 10
 
 
 def test_damaged_mnist_is_named_and_never_replaced(root, monkeypatch):
     write_mnist(root / "MNIST" / "raw", monkeypatch)
     file = root / "MNIST" / "raw" / "t10k-images-idx3-ubyte.gz"
     whole = file.read_bytes()
-    for damaged, expected in ((whole[:-20], "whole gzip"), (gzip.compress(b"other"), "official content")):
+    for damaged, expected in (
+        (whole[:-20], "whole gzip"),
+        (gzip.compress(b"other"), "official content"),
+        (gzip.compress(bytes(60_000_000), 1), "more than 50,000,000 bytes"),
+    ):
         file.write_bytes(damaged)
         for call in (datasets.load, datasets.identify):
             with pytest.raises(ValueError, match=f"t10k-images.*{expected}.*make data SETS=mnist"):
@@ -199,25 +191,13 @@ def test_other_cifar10_batches_are_part(root):
     loaded = datasets.load("cifar10", paper="plif")
     assert loaded.passport.source == "part" and "not the official ones" in loaded.passport.note
     first = pickle.loads((folder / "data_batch_1").read_bytes())["data"][0]
-    assert np.array_equal(loaded.train_x[0].numpy().ravel(), first) and loaded.train_x.shape == (
-        20,
-        3,
-        32,
-        32,
-    )
+    assert np.array_equal(loaded.train_x[0].numpy().ravel(), first)
+    assert loaded.train_x.shape == (20, 3, 32, 32)
     before = datasets.identify("cifar10")
-    whole = (folder / "data_batch_3").read_bytes()
-    (folder / "data_batch_3").write_bytes(whole[:100])
+    odd = {"data": np.zeros((2, 3072), np.uint8), "labels": [1]}
+    (folder / "data_batch_3").write_bytes(pickle.dumps(odd))
     assert datasets.identify("cifar10") != before
-    with pytest.raises(ValueError, match="data_batch_3.*batch"):
-        datasets.load("cifar10")
-    (folder / "data_batch_3").write_bytes(
-        pickle.dumps({"data": np.zeros((2, 3072), np.uint8), "labels": [1]})
-    )
     with pytest.raises(ValueError, match="data_batch_3.*as many labels"):
-        datasets.load("cifar10")
-    (folder / "test_batch").unlink()
-    with pytest.raises(ValueError, match="test_batch"):
         datasets.load("cifar10")
 
 
@@ -234,26 +214,6 @@ def test_a_batch_that_runs_code_does_not(root, tmp_path):
     with pytest.raises(ValueError, match=r"data_batch_1.*it calls \w+\.mkdir"):
         datasets.load("cifar10")
     assert not (tmp_path / "marker").exists()
-
-
-def test_labels_changed_with_size_and_time_kept_are_not_official(root, monkeypatch):
-    write_mnist(root / "MNIST" / "raw", monkeypatch, packed=False)
-    assert datasets.load("mnist").passport.source == "official"
-    file = root / "MNIST" / "raw" / "train-labels-idx1-ubyte"
-    times, data = file.stat(), bytearray(file.read_bytes())
-    data[-1] ^= 1
-    file.write_bytes(data)
-    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
-    for call in (datasets.identify, datasets.load):
-        with pytest.raises(ValueError, match="train-labels.*official content"):
-            call("mnist")
-
-
-def test_a_bomb_is_not_unpacked(root, monkeypatch):
-    write_mnist(root / "MNIST" / "raw", monkeypatch)
-    (root / "MNIST" / "raw" / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(bytes(60_000_000), 1))
-    with pytest.raises(ValueError, match="t10k-labels.*more than 50,000,000 bytes"):
-        datasets.load("mnist")
 
 
 def test_numbers_that_no_network_could_learn_from_are_refused(monkeypatch):
@@ -292,7 +252,7 @@ def test_dictionary_windows(root):
     letters = "".join(nettalk.SYMBOLS[i] for i in x[1].reshape(7, 27).argmax(1))
     assert letters == "__abaft" and y[1].nonzero()[:, 0].tolist() == [0, 6, 12, 22]
     loaded = datasets.load("nettalk")
-    assert loaded.passport.source == "part" and loaded.multi_label and loaded.train_y.dtype == torch.float32
+    assert loaded.passport.source == "part" and loaded.train_y.dtype == torch.float32
     assert len(loaded.test_x) == 500 and len(loaded.train_x) + 500 == 400 * 13
     assert loaded.batch(loaded.test_x[:2], torch.Generator(), False).shape == (20, 2, 189)
     assert len(datasets.load("nettalk", train=7).train_y) == 7
@@ -303,13 +263,7 @@ def test_dictionary_windows(root):
 
 
 def test_authors_windows_and_the_leak(root, monkeypatch):
-    from scipy.io import savemat
-
-    file = root / "NETtalk" / "nettalk_small.mat"
-    file.parent.mkdir()
-    x = np.eye(189, dtype=np.uint8)
-    y = np.zeros((189, 26), np.uint8)
-    savemat(file, {"train_x": x[:100], "train_y": y[:100], "test_x": x[90:120], "test_y": y[90:120]})
+    file = write_authors(root)
     with pytest.raises(ValueError, match="nettalk_small.mat.*SHA-256"):
         datasets.load("nettalk")
     monkeypatch.setattr(nettalk, "AUTHORS_SHA256", hashlib.sha256(file.read_bytes()).hexdigest())

@@ -16,7 +16,7 @@ from snnlib.datasets.event_frames import View, as_bytes, stored_frames, to_frame
 from snnlib.datasets.registry import Entry, Located, Source, Split, register
 from snnlib.datasets.standins_events import EVENT, GESTURES
 
-from .data_files import random_events, write_gesture, write_nmnist
+from .data_files import random_events, use_root, write_gesture, write_nmnist
 
 MDN = View(34, 36, 20, bin_us=15_000, margin=1, binary=True)
 
@@ -26,13 +26,8 @@ def root(tmp_path, monkeypatch):
     """An empty data root and no cache from outside; any attempt to download fails the test."""
     import tonic.download_utils
 
-    def refuse(*args, **kwargs):
-        raise AssertionError("tonic tried to download")
-
-    monkeypatch.setattr(paths, "DATA", tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
-    monkeypatch.setattr(tonic.download_utils, "_urlretrieve", refuse)
-    return tmp_path
+    monkeypatch.delattr(tonic.download_utils, "_urlretrieve")
+    return use_root(tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +77,10 @@ def test_mdn_bins_of_15_ms():
     assert flat.shape == (20, 2592) and flat.dtype == np.uint8 and flat.max() == 1 and flat.sum() == 4
 
 
-def test_events_out_of_order_or_off_the_sensor():
+def test_events_out_of_order():
     events = random_events(500)
     shuffled = events[np.random.default_rng(1).permutation(500)]
     np.testing.assert_array_equal(to_frames(shuffled, MDN), to_frames(events, MDN))
-    events["x"][3] = 34
-    with pytest.raises(ValueError, match="outside the 34 x 34"):
-        to_frames(events, MDN)
 
 
 def test_counts_above_a_byte_are_clipped_and_said(root):
@@ -98,7 +90,7 @@ def test_counts_above_a_byte_are_clipped_and_said(root):
     assert frames.sum() == 255
 
 
-def test_frames_are_kept_and_a_broken_cache_is_made_again(root, tmp_path, monkeypatch):
+def test_frames_are_kept_and_a_broken_cache_is_made_again(root):
     view, calls = View(34, 34, 10), []
 
     def recording(i):
@@ -110,7 +102,7 @@ def test_frames_are_kept_and_a_broken_cache_is_made_again(root, tmp_path, monkey
     assert calls == [2, 5] and torch.equal(first, again) and first.sum((1, 2, 3, 4)).tolist() == [52, 55]
     again.zero_()  # copy on write: the file does not change
     assert torch.equal(first, stored_frames({"what": "t"}, view, recording, torch.tensor([2, 5])))
-    (file,) = (tmp_path / "cache").glob("*.npy")
+    (file,) = (root / "cache").glob("*.npy")
     file.write_bytes(file.read_bytes()[:100])
     assert torch.equal(first, stored_frames({"what": "t"}, view, recording, torch.tensor([2, 5])))
     assert calls == [2, 5, 2, 5]
@@ -148,20 +140,14 @@ def test_mdn_view_of_nmnist(nmnist):
     assert torch.equal(task.train_x[0], torch.from_numpy(expected).to(torch.uint8))
 
 
-def test_other_files_are_other_data(nmnist):
-    before = datasets.identify("n_mnist")
-    write_nmnist(nmnist / "Train" / "1" / "00002.bin", random_events(201, seed=9))
-    assert datasets.identify("n_mnist") != before
-
-
 def test_broken_recordings_are_named(nmnist):
     broken = nmnist / "Train" / "3" / "00003.bin"
     broken.write_bytes(broken.read_bytes()[:-2])
     said = r"00003\.bin: expected a whole N-MNIST.*multiple of 5.*make data SETS=n_mnist"
     with pytest.raises(datasets.SourceError, match=said):
         datasets.load("n_mnist", paper="plif")
-    broken.write_bytes(b"")
-    with pytest.raises(datasets.SourceError, match=r"00003\.bin.*it is empty"):
+    broken.write_bytes(broken.read_bytes()[:500])  # between two events
+    with pytest.raises(datasets.SourceError, match=r"00003\.bin.*ends after 1\d\d ms of about 300"):
         datasets.load("n_mnist", paper="plif")
     for file in (nmnist / "Test").rglob("*.bin"):
         file.unlink()
@@ -177,13 +163,6 @@ def test_times_that_begin_late_count_from_the_first_event(root):
             write_nmnist(root / "NMNIST" / split / str(label) / "00001.bin", events)
     x = datasets.load("n_mnist", paper="mdn").train_x
     assert torch.equal(x[0], x[1]) and torch.equal(x[0], x[2])
-
-
-def test_a_recording_cut_between_two_events_is_named(nmnist):
-    broken = nmnist / "Train" / "3" / "00003.bin"
-    broken.write_bytes(broken.read_bytes()[:500])
-    with pytest.raises(datasets.SourceError, match=r"00003\.bin.*ends after 1\d\d ms of about 300"):
-        datasets.load("n_mnist", paper="plif")
 
 
 def test_what_lies_elsewhere_is_named_and_not_read(nmnist, recwarn):
@@ -313,15 +292,11 @@ def test_nine_hundred_of_a_thousand():
 def test_dvs_gesture_layout(root):
     for split, user in (("ibmGestureTrain", 3), ("ibmGestureTest", 25)):
         for label in (0, 10):
-            events = random_events(60 + label, sensor=128)
             file = root / "DVSGesture" / split / f"user{user:02d}_led" / f"{label}.npy"
-            write_gesture(file, events)
+            write_gesture(file, random_events(60 + label, sensor=128))
     task = datasets.load("dvs128_gesture", paper="plif")
     assert task.classes == 11 and task.train_y.tolist() == [0, 10] and task.input_shape == (2, 128, 128)
     assert task.train_x.sum((1, 2, 3, 4)).tolist() == [60, 70]
-    file.write_bytes(b"no array")
-    with pytest.raises(datasets.SourceError, match=r"10\.npy: expected a whole DVS128 Gesture"):
-        datasets.load("dvs128_gesture", paper="plif")
 
 
 def test_options_are_checked(root):

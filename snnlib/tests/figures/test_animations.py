@@ -64,7 +64,8 @@ def test_theta_spreads_from_its_start_and_what_ends_sooner_waits():
         for title, epochs in (("short", 3), ("long", 5))
     }
     shown, _ = frames(animations.spreading(learned, dict.fromkeys(names, 0.0)))
-    assert len(shown) == 5
+    assert len(shown) == 1 + 5
+    np.testing.assert_array_equal(shown[0], shown[5])  # a picture without movement shows the end
     half = len(shown[0]) // 2
-    np.testing.assert_array_equal(shown[2][:half], shown[4][:half])
-    assert (shown[2][half:] != shown[4][half:]).any()
+    np.testing.assert_array_equal(shown[3][:half], shown[5][:half])
+    assert (shown[3][half:] != shown[5][half:]).any()

@@ -1,13 +1,8 @@
-"""Figures of chapter 01 draw what they are given: panels, curves, and a clear error for a bad variant."""
-
-import matplotlib
-
-matplotlib.use("agg")
+"""Figures of chapter 01 draw what they are given: panels and curves."""
 
 import numpy as np
-import pytest
 
-from snnlib.figures import dynamics, phase, style
+from snnlib.figures import dynamics, phase
 from snnlib.neurons import LIF, FirstOrder, SecondOrder
 from snnlib.papers import theory
 
@@ -81,11 +76,3 @@ def test_encoders_and_phase_portraits_have_all_panels():
         assert left < 0 and right > 1 and low < p[0] and high > 2.5
     stable = next(line for line in axes[2].lines if line.get_label() == "stable V*").get_ydata()
     np.testing.assert_array_equal(np.isnan(stable), current >= 0)
-
-
-def test_colours_are_distinct_and_named():
-    for palette in (style.NEURON_COLOURS, style.VARIANT_COLOURS):
-        assert len(set(palette.values())) == len(palette)
-    assert style.variant("PLIF", 2.0, "average") == "PLIF(2) average"
-    with pytest.raises(ValueError, match=r"LIF\(3\).*valid"):
-        style.variant("LIF", 3.0)

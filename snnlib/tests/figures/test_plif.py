@@ -1,5 +1,7 @@
 """The parts of the PLIF figures that compute something, and that every figure can be drawn from records."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -76,38 +78,18 @@ def test_connection_moves_are_counted_across_silent_steps():
     assert pooling.liveliest(windowed) == (0, 0, 0)
 
 
-def record(neuron, tau, seed, epochs=3, layers=4):
-    config = {
-        "neuron": neuron,
-        "tau": tau,
-        "seed": seed,
-        "epochs": epochs,
-        "validation": 0.0,
-        "batch_size": 4,
-    }
-    points = [
-        {
-            "epoch": e,
-            "variance": 1.0 / (1 + e),
-            "mean": 0.0,
-            "quantiles": list(np.linspace(-1, 1, len(W_OVER_TAU_QUANTILES))),
-        }
-        for e in range(epochs + 1)
-    ]
+def record(neuron, tau, seed):
+    """Three epochs of a network of four layers."""
+    quantiles = np.linspace(-1, 1, len(W_OVER_TAU_QUANTILES)).tolist()
     return {
-        "task": "fashion_mnist",
-        "neuron": neuron,
-        "seed": seed,
-        "config": config,
-        "pooling": "max",
-        "dataset": "Synthetic, stand-in for Fashion-MNIST",
-        "source": "stand-in",
-        "train_samples": 10,
-        "test_samples": 10,
-        "curve": [{"epoch": e, "test_accuracy": 10.0 * e + seed} for e in range(epochs + 1)],
-        "tau": [[tau + e] * layers for e in range(epochs + 1)] if neuron == "PLIF" else [],
-        "w_over_tau": points,
-    }
+        "task": "fashion_mnist", "neuron": neuron, "seed": seed, "pooling": "max",
+        "config": {"tau": tau, "epochs": 3, "validation": 0.0, "batch_size": 4},
+        "dataset": "Synthetic, stand-in for Fashion-MNIST", "source": "stand-in",
+        "train_samples": 10, "test_samples": 10,
+        "curve": [{"epoch": e, "test_accuracy": 10.0 * e + seed} for e in range(4)],
+        "tau": [[tau + e] * 4 for e in range(4)] if neuron == "PLIF" else [],
+        "w_over_tau": [{"epoch": e, "variance": 1 / (1 + e), "quantiles": quantiles} for e in range(4)],
+    }  # fmt: skip
 
 
 def test_training_figures_show_ours_over_the_authors():
@@ -237,31 +219,22 @@ def test_fig4_names_every_stage_and_its_shape():
 
 def test_ladder_draws_a_line_for_each_width_and_the_papers_numbers_at_its_own():
     made = []
-    for size, cost in ((8, 8.0), (16, 3.0)):
-        for neuron, tau, kind in grids.VARIANTS:
-            for seed in range(2):
-                last = 90.0 - cost * (neuron == "LIF" and tau == 16) + seed
-                made.append(
-                    {
-                        "network": f"{{c{size}k3s1-BN-PLIF-MPk2s2}}*2-DP-FC{16 * size}-PLIF",
-                        "neuron": neuron,
-                        "pooling": kind,
-                        "seed": seed,
-                        "config": {"tau": tau},
-                        "curve": [
-                            {"epoch": e, "test_accuracy": a} for e, a in enumerate((10.0, last - 5, last))
-                        ],
-                        "tau": [[tau, tau]] * 3 if neuron == "PLIF" else [],
-                    }
-                )
+    for (size, cost), (neuron, tau, kind), seed in product(((8, 8.0), (16, 3.0)), grids.VARIANTS, range(2)):
+        last = 90.0 - cost * (neuron == "LIF" and tau == 16) + seed
+        accuracies = enumerate((10.0, last - 5, last))
+        made.append(
+            {
+                "network": f"{{c{size}k3s1-BN-PLIF-MPk2s2}}*2-DP-FC{16 * size}-PLIF",
+                "neuron": neuron, "pooling": kind, "seed": seed, "config": {"tau": tau},
+                "curve": [{"epoch": epoch, "test_accuracy": accuracy} for epoch, accuracy in accuracies],
+                "tau": [[tau, tau]] * 3 if neuron == "PLIF" else [],
+            }
+        )  # fmt: skip
     names = [style.variant(*variant) for variant in grids.VARIANTS]
     logs = published.author_runs().query("dataset == 'fashion_mnist' and in_paper_table and protocol == 'A'")
     logs = logs.assign(variant=list(map(style.variant, logs.neuron, logs.tau, logs.pooling)))
-    logs = (
-        published.author_curves()
-        .merge(logs[["run_id", "variant"]], on="run_id")
-        .assign(at=lambda logs: 2 * (logs.epoch + 1))
-    )
+    logs = published.author_curves().merge(logs[["run_id", "variant"]], on="run_id")
+    logs["at"] = 2 * (logs.epoch + 1)
     figure = ladder.ladder(iter(made), logs, dict.fromkeys(names, 94.0), 128)
     accuracy, effects, cost, tau = figure.axes
     lines = {line.get_label(): line for line in effects.get_lines()}

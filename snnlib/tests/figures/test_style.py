@@ -56,3 +56,9 @@ def test_colours_of_a_palette_differ_for_all_eyes(palette):
         for a, b in combinations(palette, 2):
             apart = np.linalg.norm(lab(a, np.array(seen)) - lab(b, np.array(seen)))
             assert apart > LEAST, f"{a} and {b}: {apart:.0f} ({eyes})"
+
+
+def test_a_run_without_a_colour_is_named():
+    assert style.variant("PLIF", 2.0, "average") == "PLIF(2) average"
+    with pytest.raises(ValueError, match=r"LIF\(3\).*valid"):
+        style.variant("LIF", 3.0)

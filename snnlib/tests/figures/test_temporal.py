@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib import pyplot as plt
 
 from snnlib.figures import temporal
 
@@ -34,11 +33,9 @@ def test_figures_draw_every_row():
     figure = temporal.costs(dots, (0.3, 0.6))
     assert [text.get_text() for text in figure.legends[0].texts] == ["2-FS"]
     assert len(figure.axes[0].containers) == 1
-    plt.close("all")
 
 
 def test_figures_of_nothing_are_empty():
     leaks = pd.DataFrame(columns=["neuron", "tau", "ours", "half"])
     learned = pd.DataFrame(columns=["kind", "ours", "half"])
     temporal.parts(pd.DataFrame(columns=["part", "ours", "half"]), leaks, learned)
-    plt.close("all")

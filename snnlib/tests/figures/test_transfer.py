@@ -6,9 +6,7 @@ import matplotlib
 import pandas as pd
 import pytest
 
-matplotlib.use("Agg")
-
-from snnlib.figures import transfer  # noqa: E402
+from snnlib.figures import transfer
 from snnlib.papers import published, theory
 from snnlib.provenance import Passport
 from snnlib.results import tables
