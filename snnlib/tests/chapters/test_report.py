@@ -43,7 +43,7 @@ def page(results_in):
         notes=["Best epoch."],
         passport=[record(0), record(1, "stand-in", dataset="Synthesised speech")],
     )
-    artefacts.save_table(frame, "protocols", "smoke", caption="More.", chapter="03_transfer")
+    artefacts.save_page("<p>", "protocols", "smoke", caption="More.", chapter="03_transfer")
     report.write("smoke")
     return (results_in / "smoke" / "report.html").read_text()
 
