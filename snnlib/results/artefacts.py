@@ -25,7 +25,7 @@ def save_figure(fig, stem: str, profile: str, *, caption: str, notes=(), passpor
         for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", {"Software": None})):
             write = functools.partial(fig.savefig, metadata=metadata, dpi=160, bbox_inches="tight")
             files.write_atomically(folder / f"{stem}{suffix}", write)
-    _write(folder / f"{stem}.json", _sidecar("figure", stem, profile, caption, notes, passport, sources))
+    _sidecar(folder, "figure", stem, profile, caption, notes, passport, sources)
     return folder / f"{stem}.png"
 
 
@@ -61,13 +61,10 @@ def save_table(df, stem: str, profile: str, *, caption: str, notes=(), passport=
     folder = paths.results(profile) / "tables"
     named_index = any(name is not None for name in df.index.names)
     files.write_text(folder / f"{stem}.csv", df.to_csv(index=named_index, lineterminator="\n"))
-    sidecar = _sidecar("table", stem, profile, caption, notes, passport, sources)
     known = {p.label: (p,) for p in _passports(passport)} | df.attrs.get("passports", {})
     cells = df["data"].dropna().unique() if "data" in df else ()
-    sidecar["data"] = {
-        cell: max((p.source for p in known[cell]), key=trust) for cell in cells if cell in known
-    }
-    _write(folder / f"{stem}.json", sidecar)
+    kinds = {cell: max((p.source for p in known[cell]), key=trust) for cell in cells if cell in known}
+    _sidecar(folder, "table", stem, profile, caption, notes, passport, sources, data=kinds)
     return folder / f"{stem}.csv"
 
 
@@ -77,7 +74,7 @@ def save_page(html: str, stem: str, profile: str, *, caption: str, sources=(), c
     """
     folder = paths.results(profile) / "figures"
     files.write_text(folder / f"{stem}.html", html)
-    _write(folder / f"{stem}.json", _sidecar("page", stem, profile, caption, (), (), sources, chapter))
+    _sidecar(folder, "page", stem, profile, caption, (), (), sources, chapter)
     return folder / f"{stem}.html"
 
 
@@ -90,28 +87,22 @@ def leave_out(stem: str, profile: str, reason: str, say: bool = True) -> None:
     files.write_text(paths.results(profile) / "missing" / f"{stem}.txt", f"{reason}\n")
 
 
-def _write(path, sidecar):
-    files.write_text(path, json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n")
-
-
-def _sidecar(kind, stem, profile, caption, notes, passport, sources, chapter=""):
+def _sidecar(folder, kind, stem, profile, caption, notes, passport, sources, chapter="", **more):
     if not caption:
         raise ValueError(
             f"{stem}: an artefact needs a caption; pass caption='one sentence on what it shows'."
         )
     if isinstance(notes, str):
         raise ValueError(f"{stem}: notes must be a list of sentences, not one string.")
-    return {
-        "stem": stem,
-        "kind": kind,
-        "profile": profile,
-        "chapter": chapter or ledger.chapter_of(stem),
-        "caption": caption,
-        "notes": list(notes),
+    sidecar = {
+        **{"stem": stem, "kind": kind, "profile": profile, "chapter": chapter or ledger.chapter_of(stem)},
+        **{"caption": caption, "notes": list(notes)},
         "sources": _sources(_passports(passport), _listed(sources)),
         "budget": _budget(passport),
         "commit": commit(),
     }
+    text = json.dumps(sidecar | more, indent=1, ensure_ascii=False) + "\n"
+    files.write_text(folder / f"{stem}.json", text)
 
 
 def _listed(value):
