@@ -94,8 +94,6 @@ def main(arguments=None) -> int:
             overrides["train"] = "true"
         if options.workers < 0:
             raise ValueError(f"--workers is {options.workers}; it must be 0 (one per core) or more.")
-        if not paths.DATA.exists():
-            print(f"The data root {paths.DATA} does not exist: packages and stand-ins are used.")
         if options.command == "plan":
             missing = plan(chapters, options.profile, overrides, options.workers, options.gpu)
             if options.to:

@@ -28,23 +28,29 @@ def lacking(root: Path, kind: str = "") -> str:
     """What keeps this Python from meeting root/pyproject.toml, in a few words; "" when it has everything.
     With ``kind`` "-read" only what the group `read` names is asked for, in the ranges that hold for all.
     """
-    try:
-        from packaging.requirements import Requirement  # a Python with everything has it, by matplotlib
-    except ImportError:
-        return "packaging is missing"
     tables = tomllib.loads((root / "pyproject.toml").read_text())
     extras = tables["project"]["optional-dependencies"]
-    everything = tables["project"]["dependencies"] + extras["companion"] + extras["dev"]
-    for wanted in map(Requirement, everything):
-        if kind and wanted.name not in tables["dependency-groups"]["read"]:
-            continue
+    try:
+        found = list(unmet(tables["project"]["dependencies"] + extras["companion"] + extras["dev"]))
+    except ImportError:  # a Python with everything has it, by matplotlib
+        return "packaging is missing"
+    for wanted, version in found:
+        if not kind or wanted.name in tables["dependency-groups"]["read"]:
+            return f"{wanted.name} " + (f"{version} is not {wanted.specifier}" if version else "is missing")
+    return ""
+
+
+def unmet(requirements):
+    """Those of the requirements that this Python does not meet, each with the version that is here, or ""."""
+    from packaging.requirements import Requirement
+
+    for wanted in map(Requirement, requirements):
         try:
             version = metadata.version(wanted.name)
         except metadata.PackageNotFoundError:
-            return f"{wanted.name} is missing"
-        if not wanted.specifier.contains(version, prereleases=True):
-            return f"{wanted.name} {version} is not {wanted.specifier}"
-    return ""
+            version = ""
+        if not version or not wanted.specifier.contains(version, prereleases=True):
+            yield wanted, version
 
 
 def _made(root: Path, kind: str = "") -> Path | None:

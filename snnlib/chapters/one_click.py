@@ -13,6 +13,8 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+from snnlib.chapters import environment
+
 ROOT = Path(__file__).resolve().parents[2]
 NOT_IN_A_NOTEBOOK = ("jupyterlab", "papermill", "nbconvert", "ipykernel")
 BADGES = re.compile(r"(<!-- badges:begin -->\n).*?(<!-- badges:end -->)", re.DOTALL)
@@ -98,19 +100,11 @@ def missing() -> tuple[list[str], list[str]]:
     """What a notebook needs and this Python lacks, as pip takes it; and what is there in a version that the
     companion was not tried with, in words.
     """
-    from packaging.requirements import Requirement
-
-    project, absent, other = _project(), [], []
-    for text in project["dependencies"] + project["optional-dependencies"]["companion"]:
-        wanted = Requirement(text)
-        try:
-            version = metadata.version(wanted.name)
-        except metadata.PackageNotFoundError:
-            absent += [] if wanted.name in NOT_IN_A_NOTEBOOK else [text]
-            continue
-        if not wanted.specifier.contains(version, prereleases=True):
-            other.append(f"{wanted.name} {version} is not {wanted.specifier}")
-    return absent, other
+    project = _project()
+    asked = project["dependencies"] + project["optional-dependencies"]["companion"]
+    found = list(environment.unmet(asked))
+    absent = [str(w) for w, version in found if not version and w.name not in NOT_IN_A_NOTEBOOK]
+    return absent, [f"{w.name} {version} is not {w.specifier}" for w, version in found if version]
 
 
 def main() -> None:

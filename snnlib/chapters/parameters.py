@@ -16,8 +16,8 @@ import nbformat
 import yaml
 
 from snnlib import paths
-from snnlib.papers import published
 from snnlib.results import ledger
+from snnlib.runs.config import table_1
 from snnlib.runs.grids import MDN_TASKS, PLIF_DATASETS
 
 NOTEBOOKS = paths.ROOT / "notebooks"
@@ -72,19 +72,17 @@ def parse(source: str, where: str) -> dict[str, Parameter]:
             continue  # a string on its own is a comment
         try:
             name, annotation = node.target.id, ast.unparse(node.annotation)
-            found[name] = Parameter(annotation, ast.literal_eval(node.value))
+            default = ast.literal_eval(node.value)
         except (AttributeError, TypeError, ValueError):
             raise ValueError(
                 f"{where}: {ast.unparse(node)!r} in the parameters cell is not of the form "
                 "'name: type = literal'."
             ) from None
-        problem = mismatch(found[name].default, annotation)
-        if problem:
-            raise ValueError(f"{where}: the default of {name!r} {problem}.")
-    names = [node.target.id for node in lines if isinstance(node, ast.AnnAssign)]
-    for name in found:
-        if names.count(name) > 1:
+        if name in found:
             raise ValueError(f"{where}: {name!r} stands twice in the parameters cell; remove one.")
+        if problem := mismatch(default, annotation):
+            raise ValueError(f"{where}: the default of {name!r} {problem}.")
+        found[name] = Parameter(annotation, default)
     return found
 
 
@@ -130,8 +128,7 @@ def check(values: dict, known: dict[str, Parameter], where: str) -> dict:
                 f"valid names are {', '.join(known)}."
             )
         annotation = known[name].type
-        problem = mismatch(value, annotation)
-        if problem:
+        if problem := mismatch(value, annotation):
             raise ValueError(f"{where}: {name!r} {problem}.")
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{where}: {name!r} is {value}; it must be a finite number.")
@@ -221,8 +218,8 @@ def some(chapter: str, profile_name: str, names: str) -> dict:
 def _check_together(chapter: str, values: dict) -> None:
     """Refuse, before anything starts, values that no runs can be made of."""
     long, epochs = values.get("long_epochs", 0), values.get("epochs", 0)
-    usual = published.table("mdn_table1").set_index("task").epochs
-    usual = epochs or max((usual.get(task, 0) for task in values.get("long_tasks", ())), default=0)
+    of_paper = [table_1()[task]["epochs"] for task in values.get("long_tasks", ()) if task in table_1()]
+    usual = epochs or max(of_paper, default=0)
     if 0 < long <= usual:  # what tells longer runs from Table 3's
         raise ValueError(f"{chapter}: long_epochs is {long}; it must be above the others' {usual}, or 0.")
     for name in ("seeds", "cosine_epochs"):

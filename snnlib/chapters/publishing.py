@@ -44,19 +44,13 @@ def merge(
                 f"run `make {name[:2]}` with its PROFILE again."
             )
         cell.execution_count = count
-        cell.outputs = [
-            _bare(output, count) for output in made[cell.id].outputs if output.get("name") != "stderr"
-        ]
+        cell.outputs = [output for output in made[cell.id].outputs if output.get("name") != "stderr"]
+        for output in cell.outputs:  # without metadata of the run
+            if "metadata" in output:
+                output.metadata = {}
+            if output.output_type == "execute_result":
+                output.execution_count = count
     return result
-
-
-def _bare(output, count):
-    """An output without metadata of the run."""
-    if "metadata" in output:
-        output.metadata = {}
-    if output.output_type == "execute_result":
-        output.execution_count = count
-    return output
 
 
 def faults(notebook: nbformat.NotebookNode, size: int) -> list[str]:
@@ -145,18 +139,13 @@ def publish(profile: str, folder: Path = NOTEBOOKS) -> int:
 
 def missing_artefacts(profile: str) -> list[str]:
     """The files of the ledger that are not under results/<profile>."""
-    root = paths.results(profile)
-    wanted = [
-        f"{kind}/{stem}{suffix}"
-        for kind, table, suffixes in (
-            ("figures", ledger.FIGURES, (".png", ".svg", ".json")),
-            ("tables", ledger.TABLES, (".csv", ".json")),
-        )
-        for chapter in ledger.CHAPTERS
-        for stem in table[chapter]
-        for suffix in suffixes
-    ]
-    return [name for name in wanted if not (root / name).exists()]
+    wanted = []
+    for chapter in ledger.CHAPTERS:
+        wanted += [
+            f"figures/{stem}.{kind}" for stem in ledger.FIGURES[chapter] for kind in ("png", "svg", "json")
+        ]
+        wanted += [f"tables/{stem}.{kind}" for stem in ledger.TABLES[chapter] for kind in ("csv", "json")]
+    return [name for name in wanted if not (paths.results(profile) / name).exists()]
 
 
 def check(artefacts: str | None = None, folder: Path = NOTEBOOKS) -> int:
@@ -182,9 +171,6 @@ def check(artefacts: str | None = None, folder: Path = NOTEBOOKS) -> int:
         problems += filter(None, [readme.fault()])
     print("\n".join(problems), file=sys.stderr) if problems else None
     total = sum(len(ledger.stems(chapter)) for chapter in ledger.CHAPTERS)
-    print(
-        f"check: {len(ledger.CHAPTERS)} chapters"
-        + (f", {total} artefacts" if artefacts else "")
-        + f", {len(problems)} faults"
-    )
+    made = f", {total} artefacts" if artefacts else ""
+    print(f"check: {len(ledger.CHAPTERS)} chapters{made}, {len(problems)} faults")
     return 1 if problems else 0

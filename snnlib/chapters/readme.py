@@ -7,7 +7,6 @@ other anywhere.
 import math
 import re
 import shutil
-from collections.abc import Sequence
 
 import pandas as pd
 
@@ -16,7 +15,7 @@ from snnlib.chapters import planned
 from snnlib.papers import published
 from snnlib.results import tables
 from snnlib.runs import plan, store, time_grids
-from snnlib.runs.config import beyond
+from snnlib.runs.config import beyond, table_1
 from snnlib.runs.grids import PAPER_EPOCHS_PLIF
 
 BLOCK = re.compile(r"(<!-- (findings|results):begin -->\n).*?(<!-- \2:end -->)", re.DOTALL)
@@ -130,8 +129,7 @@ def fault() -> str:
 
 
 def _with_blocks(text: str) -> str:
-    marks = [match[2] for match in BLOCK.finditer(text)]
-    if sorted(marks) != ["findings", "results"]:
+    if sorted(match[2] for match in BLOCK.finditer(text)) != ["findings", "results"]:
         raise ValueError(
             "it has lost its marks <!-- findings:begin -->, <!-- results:begin --> or their ends."
         )
@@ -202,11 +200,11 @@ def _ladder(everything: list[dict]) -> str:
 def _budgets(everything: list[dict]) -> dict[str, str]:
     """Seeds and epochs of the spiking networks behind the claims that the findings presume."""
     presumed = {claim for claims_of, _ in FINDINGS for claim in claims_of}
-    table, found, listed = published.table("mdn_table1").set_index("task").epochs, {}, claims.listed()
+    found, listed = {}, claims.listed()
     for claim in listed[listed.id.isin(presumed)].itertuples(index=False):
         effect = claims.measure(claim)(everything, claim.arguments)
         runs = [r for r in effect.records if r["network"] != "mlp-0"] if effect else []
-        theirs = {table[r["task"]] if r["paper"] == "mdn" else PAPER_EPOCHS_PLIF for r in runs}
+        theirs = {table_1()[r["task"]]["epochs"] if r["paper"] == "mdn" else PAPER_EPOCHS_PLIF for r in runs}
         both = ({r["config"]["epochs"] for r in runs}, theirs)
         ours, theirs = ("/".join(f"{n:,}" for n in sorted(epochs)) for epochs in both)
         found[f"{claim.id}_epochs"] = f"{ours} of the paper's {theirs} epochs"
@@ -225,7 +223,8 @@ def block(everything: list[dict], board: pd.DataFrame) -> str:
     """Counts of the verdicts and the main tables as Markdown."""
     on_cpu = [record["seconds"] for record in everything if record["device"].startswith("CPU")]
     others = [record for record in everything if not record["device"].startswith("CPU")]
-    shared = f"; {len(others)} more shared one {_devices(others)}" if others else ""
+    devices = " or ".join(dict.fromkeys(record["device"] for record in others))
+    shared = f"; {len(others)} more shared one {devices}" if others else ""
     counts = "".join(
         f"| {scope} | {verdict} | {row.get('mdn', 0)} | {row.get('plif', 0)} | {row.get('ours', 0)} |\n"
         for (scope, verdict), row in claims.count(board).iterrows()
@@ -250,10 +249,6 @@ def recorded(stem: str, **changed) -> list[dict]:
     """The reference runs behind a chapter of the recorded profile, of several those on the best data."""
     found = (store.best(run.config) for run in planned.runs(stem, "recorded", **changed))
     return list({record["hash"]: record for record in found if record}.values())
-
-
-def _devices(records: Sequence[dict]) -> str:
-    return " or ".join(dict.fromkeys(record["device"] for record in records)) or "no device"
 
 
 def _table_3() -> pd.DataFrame:

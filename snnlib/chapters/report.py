@@ -25,11 +25,11 @@ MIXED = 99  # decimals of a column of small and large numbers: each to four digi
 HEADINGS = {"sd": "± sd", "interval": "± 95 %", "published_sd": "± sd (published)", "data": "data source"}
 
 
-def build(profile: str, root: Path | None = None) -> str:
-    """The page for the artefacts under `root` (default: results/<profile>)."""
-    root = root or paths.results(profile)
-    sidecars = _sidecars(root / "figures") | _sidecars(root / "tables")
-    shown = {stem: _shown(stem, sidecar, root) for stem, sidecar in sidecars.items()}
+def build(profile: str) -> str:
+    """The page for the artefacts under results/<profile>."""
+    root = paths.results(profile)
+    sidecars = [path for kind in ("figures", "tables") for path in sorted((root / kind).glob("[!.]*.json"))]
+    shown = {path.stem: _shown(path, root) for path in sidecars}
     found = [artefact for artefact in shown.values() if not artefact["missing"]]
     chapters = {chapter: list(ledger.stems(chapter)) for chapter in ledger.CHAPTERS}
     for artefact in found:
@@ -73,7 +73,7 @@ def write(profile: str) -> Path:
     root = paths.results(profile)
     if not root.exists():
         raise FileNotFoundError(f"There are no results in {root}; run `make all PROFILE={profile}`.")
-    return files.write_text(root / "report.html", build(profile, root))
+    return files.write_text(root / "report.html", build(profile))
 
 
 def _command(chapter, profile):
@@ -82,30 +82,24 @@ def _command(chapter, profile):
     return f"make {chapter[:2]} PROFILE={profile}{'' if trains else ' TRAIN=1'}"
 
 
-def _sidecars(folder):
-    """What lies beside the artefacts, by stem; None for what is no JSON."""
-    found = {}
-    for path in sorted(folder.glob("[!.]*.json")):
-        try:
-            found[path.stem] = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, OSError):
-            found[path.stem] = None
-    return found
-
-
-def _shown(stem, sidecar, root):
-    """What the page shows of one artefact, or that it cannot be read: cut, or made by another version."""
+def _shown(path, root):
+    """What the page shows of the artefact of a sidecar, or that it cannot be read: cut, or made by another
+    version.
+    """
+    stem = path.stem
     common = {"stem": stem, "title": ledger.title(stem)}
     try:
+        sidecar = json.loads(path.read_text(encoding="utf-8"))
         kind, data = sidecar["kind"], sidecar.get("data", {})
         if kind == "page":
             content = {"frame": (root / "figures" / f"{stem}.html").read_text(encoding="utf-8")}
         else:
             content = _table(root, stem, data) if kind == "table" else _picture(root, stem)
-        more = {"kinds": _kinds(sidecar), "origins": _origins(sidecar), "missing": ""}
         told = {name: sidecar[name] for name in ("kind", "caption", "notes", "chapter")}
         sources = [(source["dataset"], source["source"], source["note"]) for source in sidecar["sources"]]
-        return common | told | content | more | {"sources": sources}
+        kinds = sorted({kind for _, kind, _ in sources if kind}, key=trust, reverse=True)  # the worst first
+        more = {"sources": sources, "kinds": kinds, "origins": _origins(sidecar), "missing": ""}
+        return common | told | content | more
     except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error):
         return common | {"missing": "Unreadable: cut, or made by another version; make it again"}
 
@@ -115,12 +109,6 @@ def _absent(stem, root):
     reason = root / "missing" / f"{stem}.txt"
     left_out = f"Left out: {reason.read_text().strip()}" if reason.exists() else "Not made yet"
     return {"stem": stem, "title": ledger.title(stem), "missing": left_out}
-
-
-def _kinds(sidecar):
-    """The kinds of data behind an artefact, the least trustworthy first."""
-    kinds = {source["source"] for source in sidecar["sources"] if source["source"]}
-    return sorted(kinds, key=trust, reverse=True)
 
 
 def _picture(root, stem):
@@ -185,9 +173,7 @@ def _origins(sidecar):
     budget = sidecar["budget"]
     cost = []
     if budget:
-        cost.append(f"{budget['runs']} runs")
-        if "seeds" in budget:
-            cost.append(f"seeds {', '.join(map(str, budget['seeds']))}")
+        cost = [f"{budget['runs']} runs", f"seeds {', '.join(map(str, budget['seeds']))}"]
         cost += [
             f"{_range(*budget[name])} {name.replace('_', ' ')}"
             for name in ("epochs", "time_steps", "train_samples", "test_samples")

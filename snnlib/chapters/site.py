@@ -71,16 +71,11 @@ def stage(source: Path) -> Path:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         text = _notebook(name) if name.endswith(".ipynb") else _markdown(name)
         (source / name).write_text(text, encoding="utf-8")
-    solutions = [page.stem for page in sorted(NOTEBOOKS.glob("solutions/*.ipynb"))]
-    contents = "# Solutions of the exercises\n" + _contents("", solutions).replace(
-        ":hidden:\n:caption: \n", ""
-    )
-    for name, text in {
-        "notebooks/solutions/index.md": contents,
-        "library.rst": _library(),
-        "rooms.rst": _rooms(),
-    }.items():
-        (source / name).write_text(text, encoding="utf-8")
+    contents = _contents([page.stem for page in sorted(NOTEBOOKS.glob("solutions/*.ipynb"))])
+    solutions = source / "notebooks" / "solutions" / "index.md"
+    solutions.write_text(f"# Solutions of the exercises\n{contents}", encoding="utf-8")
+    (source / "library.rst").write_text(_library(), encoding="utf-8")
+    (source / "rooms.rst").write_text(_rooms(), encoding="utf-8")
     for picture in NOTEBOOKS.glob("*.png"):
         shutil.copy(picture, source / "notebooks")
     static = source / "_static"
@@ -119,11 +114,12 @@ def _markdown(name: str) -> str:
     chapters = [f"notebooks/{chapter}" for chapter in ledger.CHAPTERS]
     more = ["notebooks/solutions/index", "library", "rooms"]
     data = [page.relative_to(paths.ROOT).with_suffix("").as_posix() for page in DATA_PAGES]
-    return text + _contents("Chapters", chapters) + _contents("More", more + data)
+    text += _contents(chapters, ":hidden:", ":caption: Chapters")
+    return text + _contents(more + data, ":hidden:", ":caption: More")
 
 
-def _contents(caption, pages):
-    return "\n".join(["", "```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```", ""])
+def _contents(pages, *options):
+    return "\n".join(["", "```{toctree}", *options, "", *pages, "```", ""])
 
 
 def _notebook(name: str) -> str:
@@ -144,13 +140,8 @@ def _notebook(name: str) -> str:
 
 def _library() -> str:
     """The page of what ``import snnlib`` offers, by the module where it stands."""
-    lines = [
-        "The library",
-        "===========",
-        "",
-        "``from snnlib import ...``; the core, on torch, numpy and numba.",
-        "",
-    ]
+    lines = ["The library", "===========", ""]
+    lines += ["``from snnlib import ...``; the core, on torch, numpy and numba.", ""]
     for module, names in snnlib._HOME.items():
         lines += [module, "-" * len(module), ""]
         for name in names:
@@ -165,11 +156,7 @@ def _rooms() -> str:
     lines = ["The rooms beside the core", "=========================", ""]
     for room in ROOMS:
         package = importlib.import_module(f"snnlib.{room}")
-        names = [
-            f"snnlib.{room}",
-            *(f"snnlib.{room}.{found.name}" for found in pkgutil.iter_modules(package.__path__)),
-        ]
-        for name in names:
-            if not name.endswith("__main__"):
-                lines += [name, "-" * len(name), "", f".. automodule:: {name}", "   :members:", ""]
+        inside = [found.name for found in pkgutil.iter_modules(package.__path__) if found.name != "__main__"]
+        for name in (package.__name__, *(f"{package.__name__}.{file}" for file in inside)):
+            lines += [name, "-" * len(name), "", f".. automodule:: {name}", "   :members:", ""]
     return "\n".join(lines)

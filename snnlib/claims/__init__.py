@@ -17,18 +17,10 @@ from snnlib.papers import published
 from snnlib.provenance import trust
 from snnlib.results import tables
 from snnlib.runs import grids
+from snnlib.runs.config import table_1
 
-__all__ = [
-    "ALPHA",
-    "NOT_TESTABLE",
-    "VERDICTS",
-    "Effect",
-    "count",
-    "families",
-    "listed",
-    "measure",
-    "scoreboard",
-]
+__all__ = ["ALPHA", "NOT_TESTABLE", "VERDICTS", "Effect"]
+__all__ += ["count", "families", "listed", "measure", "scoreboard"]
 
 WORDS = ("id", "paper", "family", "label", "statement", "where", "statistic", "sesoi", "unit", "main")
 AT_PAPERS_SIZE, AT_OUR_SIZE, ON_OTHER_DATA, ARITHMETIC, CONTROL = verdicts.SCOPES
@@ -37,12 +29,10 @@ AT_PAPERS_SIZE, AT_OUR_SIZE, ON_OTHER_DATA, ARITHMETIC, CONTROL = verdicts.SCOPE
 def listed() -> pd.DataFrame:
     """The claims, one row each; ``arguments`` parsed to {name: [values]}, ``rule`` in words."""
     table = published.table("claims")
-    parsed = [dict(_argument(item) for item in str(text).split()) for text in table.arguments]
+    pairs = [[item.split("=") for item in str(text).split()] for text in table.arguments]
+    parsed = [{name: values.split("+") for name, values in of_claim} for of_claim in pairs]
     is_computed = [hasattr(computed, name) for name in table.measure]
-    rules = [
-        verdicts.rule(row.test, row.sesoi, exact)
-        for row, exact in zip(table.itertuples(), is_computed, strict=True)
-    ]
+    rules = list(map(verdicts.rule, table.test, table.sesoi, is_computed))
     told = {"needs": table.needs.fillna(""), "main": table.main == "yes"}
     return table.assign(arguments=parsed, computed=is_computed, rule=rules, **told)
 
@@ -111,20 +101,12 @@ def count(table: pd.DataFrame) -> pd.DataFrame:
     return counts.reindex(index=[pair for pair in order if pair in counts.index])
 
 
-def _argument(item: str) -> tuple[str, list[str]]:
-    name, values = item.split("=")
-    return name, values.split("+")
-
-
 def _numbers(claim, effect: Effect | None, absent: str) -> dict:
     """A row of the scoreboard before correction; ``reason`` says why a claim is not testable, else ""."""
     row = {name: getattr(claim, name) for name in WORDS} | {"rule": claim.rule, "test": claim.test}
-    quoted = {"published": math.nan, "authors": math.nan}
-    if not claim.computed:
-        for name, quoted_records in (("published", sources.papers()), ("authors", sources.authors())):
-            theirs = measure(claim)(list(quoted_records), claim.arguments)
-            quoted[name] = math.nan if theirs is None else theirs.ours
-    row |= quoted
+    for name, quoted in (("published", sources.papers()), ("authors", sources.authors())):
+        theirs = None if claim.computed else measure(claim)(list(quoted), claim.arguments)
+        row[name] = math.nan if theirs is None else theirs.ours
     if effect is None:
         nothing = dict.fromkeys(("ours", "low", "high", "p", "difference"), math.nan) | {"n": 0, "dead": 0}
         words = {"verdict": NOT_TESTABLE, "reason": absent or _missing(claim), "scope": "", "parts": ""}
@@ -132,11 +114,7 @@ def _numbers(claim, effect: Effect | None, absent: str) -> dict:
     low, high = effect.interval
     behind = list(effect.records)
     return row | {
-        "ours": effect.ours,
-        "low": low,
-        "high": high,
-        "n": effect.n,
-        "dead": effect.dead,
+        **{"ours": effect.ours, "low": low, "high": high, "n": effect.n, "dead": effect.dead},
         "p": verdicts.p_value(claim.test, claim.sesoi, effect),
         "difference": effect.ours - row["published"],
         "verdict": NOT_TESTABLE,
@@ -205,9 +183,9 @@ def _missing(claim) -> str:
 
 def _obstacle(claim, records) -> str:
     """Why the runs, though there, do not test the paper's sentence; "" where they do."""
-    stand_ins = [record for record in records if record["source"] == "stand-in"]
+    stand_ins = [record["dataset"] for record in records if record["source"] == "stand-in"]
     if stand_ins:
-        return f"stand-in data: {', '.join(dict.fromkeys(record['dataset'] for record in stand_ins))}"
+        return f"stand-in data: {', '.join(dict.fromkeys(stand_ins))}"
     if claim.needs == "paper" and not all(map(as_the_paper, records)):
         return "an absolute accuracy, with less training or a smaller network than the paper's, or other data"
     if claim.needs == "equal samples" and len({record["train_samples"] for record in records}) > 1:
@@ -225,16 +203,11 @@ def _annealed_once(record: dict) -> bool:
 def as_the_paper(record: dict) -> bool:
     """Whether a run had the paper's own data, network, epochs and all samples."""
     config, task = record["config"], record["task"]
-    if (
-        config.get("train_samples")
-        or config.get("test_samples")
-        or trust(record["source"]) > trust("package")
-    ):
+    part = config.get("train_samples") or config.get("test_samples")
+    if part or trust(record["source"]) > trust("package"):
         return False
     if record["paper"] == "plif":
         nets = {networks.with_pooling(networks.TABLE_S1[task], kind) for kind in ("max", "average")}
         return record["network"] in nets and config["epochs"] >= grids.PAPER_EPOCHS_PLIF
-    if task in grids.BEYOND_TABLE_1:
-        return False
-    table = published.table("mdn_table1").set_index("task").loc[task]
-    return record["network"] == f"mlp-{int(table.hidden_size)}" and config["epochs"] >= table.epochs
+    theirs = table_1().get(task, {"hidden_size": None})  # None: no task of the paper
+    return record["network"] == f"mlp-{theirs['hidden_size']}" and config["epochs"] >= theirs["epochs"]

@@ -62,14 +62,9 @@ def level(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None
     tasks, value = arguments["task"], VALUES[arguments["value"][0]]
     settings = dict(zip(tasks, arguments["a"] * (len(tasks) if len(arguments["a"]) == 1 else 1), strict=True))
     found = {task: seeds_of(records, task, [settings[task]]) for task in tasks}
-    paper = arguments["paper"][0]
-    return pool(found, lambda task, runs: value(runs[0]) - best_cited(task, paper), arguments)
-
-
-def best_cited(task: str, paper: str) -> float:
-    """The best accuracy (percent) that a paper's comparison cites of others on a task."""
-    table = published.table(TABLES[paper]).rename(columns={"dataset": "task"})
-    return float(table[(table.task == task) & ~table.ours].accuracy.max())
+    cited = published.table(TABLES[arguments["paper"][0]]).rename(columns={"dataset": "task"})
+    best = cited[~cited.ours].groupby("task").accuracy.max()
+    return pool(found, lambda task, runs: value(runs[0]) - best[task], arguments)
 
 
 def matched_gain(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
@@ -171,11 +166,7 @@ def gathering(records: list[dict], arguments: dict[str, list[str]]) -> Effect | 
 def growth(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
     """log2 of the first FC layer's tau at the end over its start: 1 is a doubling."""
     found = _following(records, "tau", arguments)
-
-    def doublings(task, runs):
-        return math.log2(runs[0]["tau"][-1][-2] / runs[0]["tau"][0][-2])
-
-    return pool(found, doublings, arguments)
+    return pool(found, lambda _, runs: math.log2(runs[0]["tau"][-1][-2] / runs[0]["tau"][0][-2]), arguments)
 
 
 def settling(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:

@@ -4,15 +4,13 @@ A setting is written "2-FS", "2-FS/form:spectrogram" (a task option) or, for the
 "PLIF/2/max/validation", "PLIF/2/max/time_steps:4".
 """
 
-import functools
 import re
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from snnlib.neurons import PRESETS
-from snnlib.papers import published
-from snnlib.runs.config import beyond
+from snnlib.runs.config import beyond, table_1
 
 EVENTS = ("cifar10_dvs", "dvs128_gesture")
 ENOUGH_SEEDS = 3  # from so many on, a budget nearer to the paper's is preferred to one with more seeds
@@ -109,15 +107,8 @@ def _trained_as_published(record) -> bool:
         return True
     if record["paper"] == "plif":
         return config["learning_rate"] == PLIF_LEARNING_RATE
-    learning_rate, epochs = _table_1().get(record["task"], (None, 0))
-    return config["learning_rate"] == learning_rate and config["epochs"] <= epochs
-
-
-@functools.cache
-def _table_1() -> dict[str, tuple[float, int]]:
-    """Learning rate of the weights and epochs of each MDN task."""
-    table = published.table("mdn_table1")
-    return dict(zip(table.task, zip(table.eta_w, table.epochs, strict=True), strict=True))
+    theirs = table_1().get(record["task"], {"eta_w": None})
+    return config["learning_rate"] == theirs["eta_w"] and config["epochs"] <= theirs["epochs"]
 
 
 def width(network: str) -> int:

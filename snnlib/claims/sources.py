@@ -40,9 +40,8 @@ def papers() -> tuple[dict, ...]:
         _record("mdn", row.task, row.neuron, row.mean)
         for row in published.table("mdn_table3").itertuples(index=False)
     ]
-    ablation = [published.table(name) for name in ("plif_table4", "plif_table5")]
-    for row in (row for table in ablation for row in table.itertuples(index=False)):
-        records.append(_plif(row, row.accuracy))
+    for name in ("plif_table4", "plif_table5"):
+        records += [_plif(row, row.accuracy) for row in published.table(name).itertuples(index=False)]
     tables = published.table("plif_table2")
     for row in tables[tables.ours & tables.dataset.isin(("mnist", "n_mnist"))].itertuples(index=False):
         records.append(_record("plif", row.dataset, "PLIF", row.accuracy, tau=2.0, pooling="max"))

@@ -110,10 +110,6 @@ def _values(records, task, settings, best) -> dict[int, tuple[list[float], list[
         there = runs.get(name, {})
         columns.append({s: (r["tests"][how] if how else r["accuracy_last"], r) for s, r in there.items()})
     if best:
-        columns = [max(filter(None, columns), key=_mean, default={})]
+        columns = [max(filter(None, columns), key=lambda c: np.mean([v for v, _ in c.values()]), default={})]
     seeds = set.intersection(*map(set, columns))
     return {s: ([c[s][0] for c in columns], [c[s][1] for c in columns]) for s in sorted(seeds)}
-
-
-def _mean(column: dict) -> float:
-    return float(np.mean([value for value, _ in column.values()]))

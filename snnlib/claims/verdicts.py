@@ -126,7 +126,7 @@ def p_value(test: str, sesoi: float, effect: Effect) -> float:
         with_all = replace(effect, dead=0)
         if side(test, sesoi, effect.ours) != side(test, sesoi, effect.living.ours):
             return 1.0
-        return max(p_value(test, sesoi, with_all), p_value(test, sesoi, effect.living), key=_nan_first)
+        return float(np.maximum(p_value(test, sesoi, with_all), p_value(test, sesoi, effect.living)))
     if effect.computed or test == "count" or not (effect.se > 0 and effect.df > 0):
         return math.nan
     x, inside = effect.ours, side(test, sesoi, effect.ours) == HOLDS
@@ -173,10 +173,6 @@ def decide(test: str, sesoi: float, effect: Effect, p_corrected: float) -> tuple
     if p_corrected < ALPHA:
         return side(test, sesoi, effect.ours), ""
     return UNDECIDED, f"p = {p_corrected:.2g} after correction"
-
-
-def _nan_first(p: float) -> float:
-    return math.inf if math.isnan(p) else p
 
 
 def _count(least: float, effect: Effect) -> tuple[str, str]:

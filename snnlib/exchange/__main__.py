@@ -16,7 +16,7 @@ from snnlib.papers import published
 from snnlib.training import evaluate
 
 
-def test(folder: Path, batch_size: int = 16) -> str:
+def test(folder: Path) -> str:
     """A sentence: the accuracy of the network in ``folder`` on the test set of its task, and on what data."""
     network = saved.load(folder)
     config = network.config
@@ -25,7 +25,7 @@ def test(folder: Path, batch_size: int = 16) -> str:
             f"{folder / saved.CONFIG} names no task and paper; only with them a test set is known."
         )
     task = datasets.load(config["task"], paper=config["paper"], train=1)
-    size = task.test_batch_size(batch_size)
+    size = task.test_batch_size(16)
     accuracy, rates = evaluate(network, task.test_x, task.test_y, task.encode, size)
     data = f"{task.passport.dataset} ({task.passport.source})"
     table = published.table("plif_table2")
@@ -39,25 +39,20 @@ def main(arguments=None) -> int:
     """Exit status: 0, or 2 after one sentence on wrong input."""
     parser = argparse.ArgumentParser(prog="python -m snnlib.exchange", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, words in (
-        ("nir", "write a network as a NIR graph"),
-        ("compare", "run a network in other simulators"),
-        ("test", "test a network on its task"),
-    ):
-        command = commands.add_parser(name, help=words)
+    graph = commands.add_parser("nir", help="write a network as a NIR graph")
+    beside = commands.add_parser("compare", help="run a network in other simulators")
+    for command in (graph, beside, commands.add_parser("test", help="test a network on its task")):
         command.add_argument("folder", type=Path)
-        if name == "nir":
-            command.add_argument("to", type=Path)
-            command.add_argument("--samples", type=int, help="of its test set, for simulators.py; 0: all")
-        if name == "compare":
-            command.add_argument("--samples", type=int, default=0, help="of the test set; 0: all")
-            command.add_argument("--to", type=Path, default=paths.ROOT / "results" / "exchange")
+    graph.add_argument("to", type=Path)
+    graph.add_argument("--samples", type=int, help="of its test set, for simulators.py; 0: all")
+    beside.add_argument("--samples", type=int, default=0, help="of the test set; 0: all")
+    beside.add_argument("--to", type=Path, default=paths.results("exchange"))
     command = commands.add_parser("authors", help="a checkpoint of the PLIF authors as a network's folder")
     command.add_argument("checkpoint", type=Path)
     command.add_argument("--task", required=True)
     command.add_argument("--to", type=Path, required=True)
     command = commands.add_parser("archive", help="reports and archives that reviewers know")
-    command.add_argument("--to", type=Path, default=paths.ROOT / "results" / "archive")
+    command.add_argument("--to", type=Path, default=paths.results("archive"))
     options = parser.parse_args(arguments)
     try:
         if options.command == "nir":

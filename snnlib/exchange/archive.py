@@ -54,18 +54,15 @@ def write(to: Path) -> list[str]:
 def _filled(records: list[dict]) -> str:
     board = claims.scoreboard(records)
     board = board[board.paper.isin(PAPERS)]
-    scope = board.scope.where(board.verdict != claims.NOT_TESTABLE, "")
-    counted = board.groupby([scope, "verdict"]).size()
-    table = "\n".join(
-        f"| {scope or '(no run can tell)'} | {verdict} | {n} |" for (scope, verdict), n in counted.items()
-    )
+    counted = claims.count(board).sum(axis=1).items()
+    rows = (f"| {scope or '(no run can tell)'} | {verdict} | {n} |" for (scope, verdict), n in counted)
     seeds = pd.Series([record["config"]["seed"] for record in records])
     return WORDS.read_text(encoding="utf-8").format(
         runs=len(records),
         hours=round(sum(record["seconds"] for record in records) / 3600, 1),
         devices=", ".join(sorted({record["device"] for record in records})),
         claims=len(board),
-        table=table,
+        table="\n".join(rows),
         seeds=seeds.max() + 1,
         networks=len(list(paths.REFERENCE_RUNS.glob("networks/*/"))),
         data="; ".join(sorted({f"{r['dataset']} ({r['source']})" for r in records})),
@@ -95,19 +92,15 @@ def codecheck() -> str:
 
 
 def _passports(records: list[dict]) -> list[Passport]:
-    return sorted(
-        {Passport.of(record) for record in records}, key=lambda p: (p.dataset, p.train_samples, p.checksum)
-    )
+    found = {Passport.of(record) for record in records}
+    return sorted(found, key=lambda p: (p.dataset, p.train_samples, p.checksum))
 
 
 def licences() -> dict[str, str]:
     """Data set -> its licence, from the table of data/README.md."""
     text = (paths.ROOT / "data" / "README.md").read_text(encoding="utf-8")
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in text.splitlines()
-        if line[:2] == "| "
-    ]
+    lines = (line.strip("|") for line in text.splitlines() if line[:2] == "| ")
+    rows = [[cell.strip() for cell in line.split("|")] for line in lines]
     return {row[0].split(": ")[-1]: row[4] for row in rows if len(row) == 5 and row[0] != "set"}
 
 
@@ -150,29 +143,21 @@ def crate(to: Path) -> None:
     made.name, made.description = NAME, TITLE
     made.license = "https://spdx.org/licenses/MIT"
     made.root_dataset["conformsTo"] = {"@id": profile}
-    made.add(
-        entities.ContextEntity(
-            made, profile, {"@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}
-        )
-    )
+    about = {"@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}
+    made.add(entities.ContextEntity(made, profile, about))
     made.add(entities.ContextEntity(made, made.license, {"@type": "CreativeWork", "name": "MIT"}))
     for path in sorted(path for path in to.rglob("*") if path.is_file()):
         made.add_file(path, path.relative_to(to).as_posix(), properties={"name": path.stem})
     runs = made.add_dataset(paths.REFERENCE_RUNS, "reference_runs", properties={"name": "Recorded runs"})
+    drawn = {kind: paths.results("recorded") / kind for kind in ("figures", "tables")}
     results = [
-        made.add_dataset(
-            paths.results("recorded") / kind, f"results/{kind}", properties={"name": f"Results: {kind}"}
-        )
-        for kind in ("figures", "tables")
-        if (paths.results("recorded") / kind).is_dir()
+        made.add_dataset(place, f"results/{kind}", properties={"name": f"Results: {kind}"})
+        for kind, place in drawn.items()
+        if place.is_dir()
     ]
     finished = max(record["finished"] for record in store.records().values())
-    tool = {
-        "@type": "SoftwareApplication",
-        "name": NAME,
-        "url": "https://arxiv.org/abs/2010.03140",
-        "version": "0.1.0",
-    }
+    tool = {"@type": "SoftwareApplication", "name": NAME, "version": "0.1.0"}
+    tool["url"] = "https://arxiv.org/abs/2010.03140"
     software = made.add(entities.ContextEntity(made, "#companion", tool))
     action = {"name": "make all: figures and tables from the recorded runs", "endTime": finished}
     made.add_action(software, "#make-all", object=[runs], result=results or [runs], properties=action)
@@ -187,9 +172,7 @@ def validated_crate(to: Path) -> str:
     http = needed("rocrate_validator.utils.http")
     answer = needed("requests").Response()  # without a network: rocrate carries the vocabulary
     answer.status_code, answer.headers["Content-Type"] = 200, "application/ld+json"
-    answer._content = (
-        Path(needed("rocrate").__file__).with_name("data").joinpath("ro-crate.jsonld").read_bytes()
-    )
+    answer._content = (Path(needed("rocrate").__file__).parent / "data" / "ro-crate.jsonld").read_bytes()
     settings = services.ValidationSettings(
         rocrate_uri=models.URI(str(to)),
         profile_identifier="process-run-crate",

@@ -18,16 +18,8 @@ class Theirs(nn.Module):
     """Any module of theirs: what it holds counts, not what it did."""
 
 
-_OURS = (
-    nn.Conv2d,
-    nn.BatchNorm2d,
-    nn.Linear,
-    nn.Sequential,
-    nn.Flatten,
-    nn.AvgPool1d,
-    nn.AvgPool2d,
-    nn.MaxPool2d,
-)
+_OURS = (nn.Conv2d, nn.BatchNorm2d, nn.Linear, nn.Sequential, nn.Flatten)
+_OURS += (nn.AvgPool1d, nn.AvgPool2d, nn.MaxPool2d)
 _NETS = ("MNIST", "FashionMNIST", "Cifar10", "NMNIST", "CIFAR10DVS", "DVS128Gesture")
 _THEIRS = (
     *(f"models.{name}Net" for name in _NETS),
@@ -74,9 +66,8 @@ def convert(path: Path, task: str, to: Path) -> nn.Sequential:
     ours = {n: v for n, v in network.state_dict().items() if not n.endswith("num_batches_tracked")}
     names = {a: b for a, b in zip(ours, theirs, strict=False) if _fits(a, ours[a], b, theirs[b])}
     if len(names) < max(len(ours), len(theirs)):
-        wrong = next(
-            (b for a, b in zip(ours, theirs, strict=False) if a not in names), "the number of layers"
-        )
+        unlike = (b for a, b in zip(ours, theirs, strict=False) if a not in names)
+        wrong = next(unlike, "the number of layers")
         raise ValueError(f"{path} does not hold Table S1's net for {task} ({wrong} does not fit).")
     network.load_state_dict({a: theirs[b] for a, b in names.items()}, strict=False)
     saved.write(to, config, network.state_dict())
@@ -85,16 +76,14 @@ def convert(path: Path, task: str, to: Path) -> nn.Sequential:
 
 def _fits(ours: str, a: Tensor, theirs: str, b: Tensor) -> bool:
     """The same parameter by its last name and its shape; what PLIF calls w is a here."""
-    last = theirs.rpartition(".")[2].replace("w", "a") if theirs.endswith(".w") else theirs.rpartition(".")[2]
-    return ours.rpartition(".")[2] == last and a.shape == b.shape
+    last = theirs.rpartition(".")[2]
+    return ours.rpartition(".")[2] == ("a" if last == "w" else last) and a.shape == b.shape
 
 
 def _told_tau(path: Path) -> float:
     """The fixed tau of LIF neurons, which their weights do not hold but their files' names do."""
     told = re.search(r"init_tau_(\d+(?:\.\d+)?)", str(path.absolute()))
     if not told:
-        raise ValueError(
-            f"{path} is of a LIF network, whose tau is not in its weights: name the file as they did "
-            "(init_tau_2.0)."
-        )
+        words = "whose tau is not in its weights: name the file as they did (init_tau_2.0)."
+        raise ValueError(f"{path} is of a LIF network, {words}")
     return float(told[1])

@@ -33,16 +33,16 @@ DT = 1e-4
 """Seconds of a time step: what the importers of snnTorch and SpikingJelly take for granted."""
 
 
-def to_nir(network: nn.Sequential, input_shape: tuple[int, ...], dt: float = DT):
-    """The graph (``nir.NIRGraph``) of a network for samples of ``input_shape``, tau in seconds for time steps
-    of ``dt``. ValueError names the layer that NIR cannot say.
+def to_nir(network: nn.Sequential, input_shape: tuple[int, ...]):
+    """The graph (``nir.NIRGraph``) of a network for samples of ``input_shape``, tau in seconds.
+    ValueError names the layer that NIR cannot say.
     """
     nir = needed("nir")
     nodes = {"input": nir.Input({"input": np.array(input_shape)})}
     with torch.no_grad():
         x = torch.zeros(1, 1, *input_shape)
         for number, layer in enumerate(network):
-            for name, node in _nodes(nir, layer, tuple(x.shape[2:]), dt):
+            for name, node in _nodes(nir, layer, tuple(x.shape[2:])):
                 nodes[f"layer{number}_{name}"] = node
             x = layer.eval()(x)
     nodes["output"] = nir.Output({"output": np.array(x.shape[2:])})
@@ -50,9 +50,9 @@ def to_nir(network: nn.Sequential, input_shape: tuple[int, ...], dt: float = DT)
     return nir.NIRGraph(nodes, list(zip(names, names[1:], strict=False)))
 
 
-def _nodes(nir, layer: nn.Module, shape: tuple[int, ...], dt: float) -> list[tuple[str, object]]:
+def _nodes(nir, layer: nn.Module, shape: tuple[int, ...]) -> list[tuple[str, object]]:
     if isinstance(layer, LIF | PLIF):
-        tau = dt * float(torch.as_tensor(layer.tau, dtype=torch.float64))
+        tau = DT * float(torch.as_tensor(layer.tau, dtype=torch.float64))
         values = (tau, 1.0, layer.v_reset, layer.threshold, layer.v_reset)
         arrays = dict(zip(("tau", "r", "v_leak", "v_threshold", "v_reset"), values, strict=True))
         kind = type(layer).__name__
@@ -98,7 +98,7 @@ def _conv(nir, conv: nn.Conv2d, norm: nn.Module | None, shape: tuple[int, ...]):
     return nir.Conv2d(shape[1:], weight.detach().numpy(), *where, bias.detach().numpy())
 
 
-def from_nir(graph, dt: float = DT) -> nn.Sequential:
+def from_nir(graph) -> nn.Sequential:
     """The network, in eval mode, of a graph or of a file with one: a chain of the nodes that ``to_nir``
     writes. ValueError names the node that it cannot read.
     """
@@ -121,7 +121,7 @@ def from_nir(graph, dt: float = DT) -> nn.Sequential:
             layers.append(TimeBatched(*synapse))
             synapse = []
         if isinstance(node, nir.LIF):
-            layers.append(_neuron(name, node, dt))
+            layers.append(_neuron(name, node))
         elif isinstance(node, nir.Linear):
             layers.append(Voting(round(1 / node.weight.max())))
         elif isinstance(node, nir.AvgPool2d):
@@ -181,7 +181,7 @@ def _synapse(nir, node) -> nn.Module:
     return made
 
 
-def _neuron(name: str, node, dt: float) -> nn.Module:
+def _neuron(name: str, node) -> nn.Module:
     values = {}
     for part in ("tau", "r", "v_leak", "v_threshold", "v_reset"):
         found = np.unique(np.asarray(getattr(node, part)))
@@ -193,7 +193,7 @@ def _neuron(name: str, node, dt: float) -> nn.Module:
             f"Node {name} of the graph must have r = 1 and v_leak = v_reset, as PLIF's Eq. 5 has."
         )
     kind = PLIF if node.metadata.get("neuron") == "PLIF" else LIF
-    return kind(tau=values["tau"] / dt, threshold=values["v_threshold"], v_reset=values["v_reset"])
+    return kind(tau=values["tau"] / DT, threshold=values["v_threshold"], v_reset=values["v_reset"])
 
 
 def _window(name: str, node) -> tuple[int, int]:

@@ -83,8 +83,8 @@ def compare(platform: str, graph: Path, samples: Path, to: Path) -> Path:
     measured = np.average([each for _, each in found], axis=0, weights=[x.shape[1] for x in batches])
     rows = [(f"accuracy, % of {len(y)} samples", _accuracy(given, y), _accuracy(outputs, y))]
     rows.append((f"samples with a tied vote, of {len(y)}", _tied(given), _tied(outputs)))
-    pairs = zip(rates, measured, strict=True)
-    rows += [(f"spike rate, layer {n}", *map(_rounded, pair)) for n, pair in enumerate(pairs, start=1)]
+    for n, (ours, theirs) in enumerate(zip(rates.tolist(), measured.tolist(), strict=True), start=1):
+        rows.append((f"spike rate, layer {n}", round(ours, 6), round(theirs, 6)))
     for words, other in (("ours", given), ("ours read back from the graph", folded)):
         apart = int(((outputs - other).abs() > SAME).sum())
         rows.append((f"outputs unlike {words}, of {other.numel()}", 0, apart))
@@ -103,10 +103,6 @@ def _accuracy(outputs: torch.Tensor, y: torch.Tensor) -> float:
 def _tied(outputs: torch.Tensor) -> int:
     first, second = outputs.mean(0).topk(2).values.unbind(-1)
     return int((first - second < SAME).sum())
-
-
-def _rounded(rate: float) -> float:
-    return round(float(rate), 6)
 
 
 def main(arguments=None) -> None:

@@ -14,9 +14,7 @@ from snnlib.results import ledger
 HASH_SALT = "snn-paper-companion"  # makes the ids inside an SVG, and so its bytes, the same in every run
 
 
-def save_figure(
-    fig, stem: str, profile: str, *, caption: str, notes=(), passport=(), sources=(), chapter=None
-) -> Path:
+def save_figure(fig, stem: str, profile: str, *, caption: str, notes=(), passport=(), sources=()) -> Path:
     """Write results/<profile>/figures/<stem>.png, .svg and the sidecar .json; returns the PNG's path.
 
     passport: the run records (or Passport objects) behind it.  sources: further sources, in words.
@@ -27,9 +25,7 @@ def save_figure(
         for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", {"Software": None})):
             write = functools.partial(fig.savefig, metadata=metadata, dpi=160, bbox_inches="tight")
             files.write_atomically(folder / f"{stem}{suffix}", write)
-    _write(
-        folder / f"{stem}.json", _sidecar("figure", stem, profile, caption, notes, passport, sources, chapter)
-    )
+    _sidecar(folder, "figure", stem, profile, caption, notes, passport, sources)
     return folder / f"{stem}.png"
 
 
@@ -37,15 +33,14 @@ def name_data(fig: plt.Figure, passport, sources=()) -> plt.Figure:
     """The figure with a line below it that names the data, runs and seeds behind it, or without data the
     ``sources`` in words; as it is where its own words name them. ``passport`` as in save_figure.
     """
-    words = " ".join(text.get_text() for text in fig.findobj(plt.Text))
-    words = " ".join(words.split())
+    words = " ".join(" ".join(text.get_text() for text in fig.findobj(plt.Text)).split())
     behind = dict.fromkeys((p.dataset, p.source) for p in _passports(passport))
     told = _listed(sources) if not behind else ()
     if all(name in words and kind in words for name, kind in behind) and all(text in words for text in told):
         return fig
     line = "Data: " + "; ".join(f"{name} ({kind})" for name, kind in behind) + "."
     line = f"Source: {'; '.join(told)}." if told else line
-    if budget := _budget([entry for entry in _listed(passport) if isinstance(entry, dict)]):
+    if budget := _budget(passport):
         runs, seeds = budget["runs"], len(budget["seeds"])
         line += f" {runs} run{'s' * (runs != 1)}, {'up to ' * (seeds > 1)}{seeds} seed{'s' * (seeds != 1)}."
     line = textwrap.fill(line, int(17 * fig.get_figwidth()))
@@ -57,9 +52,7 @@ def name_data(fig: plt.Figure, passport, sources=()) -> plt.Figure:
     return fig
 
 
-def save_table(
-    df, stem: str, profile: str, *, caption: str, notes=(), passport=(), sources=(), chapter=None
-) -> Path:
+def save_table(df, stem: str, profile: str, *, caption: str, notes=(), passport=(), sources=()) -> Path:
     """Write results/<profile>/tables/<stem>.csv and the sidecar .json; returns the CSV's path.
 
     Columns: the keys of a row, then published, ours, sd, n, difference, data as far as they apply. What is in
@@ -67,14 +60,11 @@ def save_table(
     """
     folder = paths.results(profile) / "tables"
     named_index = any(name is not None for name in df.index.names)
-    _write(folder / f"{stem}.csv", df.to_csv(index=named_index, lineterminator="\n"))
-    sidecar = _sidecar("table", stem, profile, caption, notes, passport, sources, chapter)
+    files.write_text(folder / f"{stem}.csv", df.to_csv(index=named_index, lineterminator="\n"))
     known = {p.label: (p,) for p in _passports(passport)} | df.attrs.get("passports", {})
     cells = df["data"].dropna().unique() if "data" in df else ()
-    sidecar["data"] = {
-        cell: max((p.source for p in known[cell]), key=trust) for cell in cells if cell in known
-    }
-    _write(folder / f"{stem}.json", sidecar)
+    kinds = {cell: max((p.source for p in known[cell]), key=trust) for cell in cells if cell in known}
+    _sidecar(folder, "table", stem, profile, caption, notes, passport, sources, data=kinds)
     return folder / f"{stem}.csv"
 
 
@@ -83,8 +73,8 @@ def save_page(html: str, stem: str, profile: str, *, caption: str, sources=(), c
     sidecar .json; returns the page's path.
     """
     folder = paths.results(profile) / "figures"
-    _write(folder / f"{stem}.html", html)
-    _write(folder / f"{stem}.json", _sidecar("page", stem, profile, caption, (), (), sources, chapter))
+    files.write_text(folder / f"{stem}.html", html)
+    _sidecar(folder, "page", stem, profile, caption, (), (), sources, chapter)
     return folder / f"{stem}.html"
 
 
@@ -94,33 +84,25 @@ def leave_out(stem: str, profile: str, reason: str, say: bool = True) -> None:
     """
     if say:
         print(f"{stem} is left out: {reason}.")
-    _write(paths.results(profile) / "missing" / f"{stem}.txt", f"{reason}\n")
+    files.write_text(paths.results(profile) / "missing" / f"{stem}.txt", f"{reason}\n")
 
 
-def _write(path, content):
-    text = content if isinstance(content, str) else json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    files.write_text(path, text)
-
-
-def _sidecar(kind, stem, profile, caption, notes, passport, sources, chapter):
+def _sidecar(folder, kind, stem, profile, caption, notes, passport, sources, chapter="", **more):
     if not caption:
         raise ValueError(
             f"{stem}: an artefact needs a caption; pass caption='one sentence on what it shows'."
         )
     if isinstance(notes, str):
         raise ValueError(f"{stem}: notes must be a list of sentences, not one string.")
-    records = [entry for entry in _listed(passport) if isinstance(entry, dict)]
-    return {
-        "stem": stem,
-        "kind": kind,
-        "profile": profile,
-        "chapter": chapter or ledger.chapter_of(stem),
-        "caption": caption,
-        "notes": list(notes),
+    sidecar = {
+        **{"stem": stem, "kind": kind, "profile": profile, "chapter": chapter or ledger.chapter_of(stem)},
+        **{"caption": caption, "notes": list(notes)},
         "sources": _sources(_passports(passport), _listed(sources)),
-        "budget": _budget(records),
+        "budget": _budget(passport),
         "commit": commit(),
     }
+    text = json.dumps(sidecar | more, indent=1, ensure_ascii=False) + "\n"
+    files.write_text(folder / f"{stem}.json", text)
 
 
 def _listed(value):
@@ -142,11 +124,11 @@ def _sources(passports, words):
     return [*found.values(), *({"dataset": text, "source": "", "note": ""} for text in dict.fromkeys(words))]
 
 
-def _budget(records):
-    """What the runs behind an artefact cost: ranges over the records, seconds added up; {} without runs."""
-    if not records:
+def _budget(entries):
+    """What the runs behind an artefact cost: ranges over their records, seconds added up; {} without any."""
+    distinct = {entry["hash"]: entry for entry in _listed(entries) if isinstance(entry, dict)}.values()
+    if not distinct:
         return {}
-    distinct = {record["hash"]: record for record in records}.values()
 
     def found(name):
         """What the records say under a name, or else their runs."""

@@ -43,10 +43,15 @@ def compare(
     rows, known = [], {}
     for setting, runs in group(records, keys, value).items():
         known |= behind(runs)
-        living, dead = _learned(runs)
-        mean = statistics.summarise(run[value] for run in living or runs)
-        numbers = {"ours": mean.mean, "sd": mean.sd, "n": len(living), "interval": mean.half_width}
-        numbers |= {"dead": dead}
+        living = [run for run in runs if not never_learned(run)]
+        mean, sd, _, half = statistics.summarise(run[value] for run in living or runs)
+        numbers = {
+            "ours": mean,
+            "sd": sd,
+            "n": len(living),
+            "interval": half,
+            "dead": len(runs) - len(living),
+        }
         words = {"data": data_label(runs), "budget": budget(runs)}
         rows.append(dict(zip(keys, setting, strict=True)) | numbers | words)
     ours = pd.DataFrame(rows, columns=[*keys, "ours", "sd", "n", "interval", "dead", "data", "budget"])
@@ -80,7 +85,6 @@ def contrast(
     b: Sequence,
     value: str = "accuracy_last",
     published: pd.DataFrame | None = None,
-    published_value: str = "",
 ) -> pd.DataFrame:
     """Mean of ``value`` over the settings ``a`` of the key ``between``, minus that over ``b``, seed by seed.
 
@@ -90,7 +94,7 @@ def contrast(
     t-test, two-sided), n, dead (runs that never learned; their seeds are left out unless none is left),
     difference (ours - published), data, budget; sd, low, high, p are NaN for one seed.
     """
-    theirs = None if published is None else _published(published, [*by, between], published_value)
+    theirs = None if published is None else _published(published, [*by, between])
     rows, known = [], {}
     for setting, runs in group(records, by, value, several=True).items():
         runs = [run for run in runs if key(run, between) in {*a, *b}]
@@ -102,13 +106,18 @@ def contrast(
         learned = sorted(set(seeds) - set(dead))
         seeds = learned or seeds
         test = statistics.paired([side_a[seed] for seed in seeds], [side_b[seed] for seed in seeds])
-        sd = statistics.summarise(side_a[seed] - side_b[seed] for seed in seeds).sd
         known |= behind(runs)
         keys = dict(zip(by, setting, strict=True))
         expected = _published_gap(theirs, keys, between, a, b)
         rows.append(
             keys
-            | {"published": expected, "ours": test.difference, "sd": sd, "low": test.low, "high": test.high}
+            | {
+                "published": expected,
+                "ours": test.difference,
+                "sd": test.sd,
+                "low": test.low,
+                "high": test.high,
+            }
             | {"p": test.p, "n": len(learned), "dead": len(dead), "difference": test.difference - expected}
             | {"data": data_label(runs), "budget": budget(runs)}
         )
@@ -138,11 +147,11 @@ def agreement(contrasts: pd.DataFrame) -> list[str]:
     return words
 
 
-def seeds(records: Iterable[dict], keys: Sequence[str], value: str = "accuracy_last") -> pd.DataFrame:
-    """One row per run: keys, seed, ``value`` as "ours", and dead (it never learned)."""
+def seeds(records: Iterable[dict], keys: Sequence[str]) -> pd.DataFrame:
+    """One row per run: keys, seed, accuracy after the last epoch as "ours", and dead (it never learned)."""
     rows = [
-        (*setting, run["seed"], run[value], never_learned(run))
-        for setting, runs in group(records, keys, value).items()
+        (*setting, run["seed"], run["accuracy_last"], never_learned(run))
+        for setting, runs in group(records, keys, "accuracy_last").items()
         for run in runs
     ]
     return pd.DataFrame(rows, columns=[*keys, "seed", "ours", "dead"])
@@ -155,12 +164,6 @@ def never_learned(record: dict) -> bool:
     """
     rates = record.get("spike_rates")
     return bool(rates) and rates[-1] == 0
-
-
-def _learned(runs: Sequence[dict]) -> tuple[list[dict], int]:
-    """The runs that learned, and how many did not."""
-    living = [run for run in runs if not never_learned(run)]
-    return living, len(runs) - len(living)
 
 
 def key(record: dict, name: str):
@@ -268,7 +271,7 @@ def shown(table: pd.DataFrame, decimals: int = 2) -> pd.DataFrame:
     return table.assign(**{name: [text(x, name) for x in table[name]] for name in floats})
 
 
-def page(table: pd.DataFrame, keys: Sequence[str], more: Sequence[str] = (), decimals: int = 2) -> Styler:
+def page(table: pd.DataFrame, keys: Sequence[str], more: Sequence[str] = ()) -> Styler:
     """What a reader sees of ``compare`` or ``contrast``: ``keys``, published, ours with its spread (sd, or
     the interval of a contrast) and seeds, difference, ``more``; below it a line for each data and budget.
     """
@@ -277,14 +280,14 @@ def page(table: pd.DataFrame, keys: Sequence[str], more: Sequence[str] = (), dec
         if pd.isna(row.ours):
             return ""
         low, high = getattr(row, "low", math.nan), getattr(row, "high", math.nan)
-        spread = f" [{low:.{decimals}f}, {high:.{decimals}f}]" if pd.notna(low) else ""
+        spread = f" [{low:.2f}, {high:.2f}]" if pd.notna(low) else ""
         if "low" not in table and pd.notna(row.sd):
-            spread = f" ± {row.sd:.{decimals}f}"
+            spread = f" ± {row.sd:.2f}"
         dead = f", {row.dead} dead" if row.dead else ""
-        return f"{row.ours:.{decimals}f}{spread * (row.n > 0)} (n = {row.n}{dead})"
+        return f"{row.ours:.2f}{spread * (row.n > 0)} (n = {row.n}{dead})"
 
     heads = [name for name in ("published", "difference") if table[name].notna().any()]
-    numbers = shown(table[[*keys, *heads, *more]], decimals)
+    numbers = shown(table[[*keys, *heads, *more]])
     numbers.insert(len(keys) + ("published" in heads), "ours", [ours(row) for row in table.itertuples()])
     behind = table[table.data != NOT_RUN].groupby(["data", "budget"], sort=False)[keys[0]].unique()
     lines = [f"{', '.join(map(str, names))}: {data}; {budget}" for (data, budget), names in behind.items()]
@@ -293,7 +296,7 @@ def page(table: pd.DataFrame, keys: Sequence[str], more: Sequence[str] = (), dec
     return numbers.style.hide(axis="index").set_caption(caption).set_table_styles(below)
 
 
-def _published(published: pd.DataFrame, keys: Sequence[str], value: str) -> pd.DataFrame:
+def _published(published: pd.DataFrame, keys: Sequence[str], value: str = "") -> pd.DataFrame:
     """The published table under our names: the known ``keys``, "published", "published_sd" if it has one."""
     if "task" in keys and "task" not in published:
         published = published.rename(columns={"dataset": "task"})

@@ -14,7 +14,7 @@ _TYPES = {
     **dict.fromkeys(("curve", "spike_rates", "tau", "theta", "w_over_tau"), list),
     "accuracy_validated": _OR_NONE,
 }
-_EPOCH = {
+EPOCH = {
     "epoch": int,
     "train_loss": _OR_NONE,
     "test_accuracy": _NUMBER,
@@ -68,7 +68,7 @@ def _refuse(constant):
 def _contradiction(record: dict) -> str:
     """What a record says against itself, in a few words; "" for a good one."""
     config, curve = record["config"], record["curve"]
-    problem = _mistyped(record, _TYPES) or next(filter(None, (_mistyped(e, _EPOCH) for e in curve)), "")
+    problem = _mistyped(record, _TYPES) or next(filter(None, (_mistyped(e, EPOCH) for e in curve)), "")
     if problem:
         return problem
     told = {name: config[name] for name in ("paper", "task", "network", "neuron", "seed")}
@@ -89,11 +89,7 @@ def _wrong_accuracy(record: dict) -> str:
     tested = [epoch["test_accuracy"] for epoch in curve]
     held_out = [epoch["validation_accuracy"] for epoch in curve[1:]] if record["config"]["validation"] else []
     chosen = tested[1 + held_out.index(max(held_out))] if held_out else None
-    expected = {
-        "accuracy_last": tested[-1],
-        "accuracy_best": max(tested[1:]),
-        "accuracy_validated": chosen,
-    }
+    expected = {"accuracy_last": tested[-1], "accuracy_best": max(tested[1:]), "accuracy_validated": chosen}
     for name, value in expected.items():
         if record[name] != value:
             return f"{name} is {record[name]}, and {value} by its curve"

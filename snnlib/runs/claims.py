@@ -6,13 +6,12 @@ import contextlib
 import os
 import platform
 import re
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from snnlib import files
-from snnlib.runs import jobs, store, work
+from snnlib.runs import jobs, progress, store, work
 from snnlib.runs.config import Run
 
 STALE = 600.0
@@ -31,9 +30,7 @@ def train_shard(runs: Sequence[Run], profile: str, shard: str) -> None:
     if no := work.without_tf32(runs):
         print(f"{len(no)} of {len(runs)} runs are in TF32 and left out: {jobs.NEEDS_TF32}", flush=True)
         runs = [r for r in runs if r not in no]
-    units = (
-        [[r] for r in runs] if work.device() == "CPU" else jobs.columns(runs)
-    )  # of all: alike in all shards
+    units = [[r] for r in runs] if work.device() == "CPU" else jobs.columns(runs)  # alike in all shards
     own = units[number % count :: count]
     problems, trained = [], 0
     for unit in own + [unit for unit in units if unit not in own]:
@@ -65,18 +62,15 @@ def claimed(path: Path) -> Iterator[bool]:
         except FileExistsError:
             yield False
             return
-    over = threading.Event()
 
     def live() -> None:
-        while not over.wait(STALE / 20):
-            with contextlib.suppress(OSError):
-                os.utime(path)
+        with contextlib.suppress(OSError):
+            os.utime(path)
 
-    threading.Thread(target=live, daemon=True).start()
     try:
-        yield True
+        with progress.every(STALE / 20, live):
+            yield True
     finally:
-        over.set()
         path.unlink(missing_ok=True)
 
 

@@ -107,10 +107,9 @@ class Run:
         """What the run is in words, but for its seed."""
         parts = [self.task, self.neuron, f"tau {self.tau:g}" if self.tau else "", self.pooling]
         parts += [f"{name}={value}" for name, value in self.task_options]
-        usual = _eta_w().get(self.task) if self.paper == "mdn" else None
-        parts.append(
-            f"learning rate {self.learning_rate:g}" if usual not in (None, self.learning_rate) else ""
-        )
+        usual = table_1()[self.task]["eta_w"] if self.paper == "mdn" and self.task in table_1() else 0
+        if usual not in (0, self.learning_rate):
+            parts.append(f"learning rate {self.learning_rate:g}")
         parts.append(f"{100 * self.validation:g} % held out" if self.validation else "")
         parts += [*beyond(self.config), self.precision]
         parts.append(f"tested in {len(self.tests)} ways" if self.tests else "")
@@ -118,9 +117,9 @@ class Run:
 
 
 @functools.cache
-def _eta_w() -> dict[str, float]:
-    """Learning rate of each MDN task (Table 1)."""
-    return published.table("mdn_table1").set_index("task").eta_w.to_dict()
+def table_1() -> dict[str, dict]:
+    """MDN's Table 1: task -> its settings by name."""
+    return published.table("mdn_table1").set_index("task").to_dict("index")
 
 
 def beyond(config: dict) -> tuple[str, ...]:

@@ -61,9 +61,8 @@ class Neurons(nn.Module):
             raise ValueError(
                 "2nd-order neurons of an ensemble may differ in theta only; train others one by one."
             )
-        kinds = [isinstance(m, neurons.FirstOrder) for m in members]
-        first_at = torch.tensor([i for i, is_first in enumerate(kinds) if is_first], dtype=torch.long)
-        second_at = torch.tensor([i for i, is_first in enumerate(kinds) if not is_first], dtype=torch.long)
+        is_first = torch.tensor([isinstance(m, neurons.FirstOrder) for m in members])
+        first_at, second_at = is_first.nonzero().flatten(), (~is_first).nonzero().flatten()
         # On the device before a step is recorded there.
         self.register_buffer("first_at", first_at, persistent=False)
         self.register_buffer("second_at", second_at, persistent=False)

@@ -29,7 +29,6 @@ BYTES, ADAM = 40, 28
 for what the synapses write and read again); of each weight in a step of Adam.
 """
 
-
 STATE, CUDA = 16, 2 * 2**30
 """Bytes of each weight, its gradient and Adam's two moments; of CUDA, its libraries and PyTorch's reserve."""
 
@@ -54,9 +53,7 @@ def sheet(gpu: str) -> tuple[float, ...] | None:
 
 def left(runs: Sequence[Run], profile: str, gpu: str) -> float:
     """Seconds that the runs still take on a GPU of SHEETS, one after the other, by this estimate."""
-    return sum(
-        seconds(r, gpu) * (1 - store.epochs_seen(r, store.folder(profile)) / (r.epochs + 1)) for r in runs
-    )
+    return sum(seconds(r, gpu) * (1 - store.share_done(r, store.folder(profile))) for r in runs)
 
 
 def seconds(run: Run, gpu: str) -> float:

@@ -9,8 +9,7 @@ from dataclasses import replace
 
 from snnlib import datasets, networks
 from snnlib.neurons import PRESETS
-from snnlib.papers import published
-from snnlib.runs.config import Run, code_of
+from snnlib.runs.config import Run, code_of, table_1
 
 MDN_TASKS = ("mnist", "fashion_mnist", "nettalk", "cifar10", "tidigits", "timit", "n_mnist")
 META_NEURONS = ("2-FS", "2-RS", "2-SDS", "2-WDS", "1st-order")
@@ -57,23 +56,21 @@ def mdn_run(
 
     ``data``: what ``datasets.identify`` said, if it was asked already (it looks at every file of a set).
     """
-    data = data or datasets.identify(
-        task, paper="mdn", **options
-    )  # refuses an unknown task before the table is asked
-    usual = BEYOND_TABLE_1.get(task) or published.table("mdn_table1").set_index("task").loc[task]
+    data = data or datasets.identify(task, paper="mdn", **options)  # refuses an unknown task
+    usual = BEYOND_TABLE_1.get(task) or table_1()[task]
     learned = neuron == "learned"
     theta = tuple(theta) or (INITIAL_THETA if learned else PRESETS.get(neuron, ()))
     return Run(
         paper="mdn",
         task=task,
         data=data,
-        network=f"mlp-{hidden or int(usual['hidden_size'])}",
+        network=f"mlp-{hidden or usual['hidden_size']}",
         neuron=neuron,
         theta=tuple(map(float, theta)),
         seed=seed,
-        epochs=epochs or int(usual["epochs"]),
-        batch_size=int(usual["batch_size"]),
-        learning_rate=float(usual["eta_w"]),
+        epochs=epochs or usual["epochs"],
+        batch_size=usual["batch_size"],
+        learning_rate=usual["eta_w"],
         theta_learning_rate=_eta_d(task) if learned else 0.0,
         time_steps=datasets.view(task, "mdn", **options)["time_steps"],
         schedule="step50",
@@ -86,8 +83,8 @@ def mdn_run(
 
 def _eta_d(task: str) -> float:
     """Learning rate of theta (Table 1); MNIST's where the table has none."""
-    eta_d = published.table("mdn_table1").set_index("task").eta_d
-    return float(eta_d.dropna().get(task, eta_d["mnist"]))
+    eta_d = table_1().get(task, {}).get("eta_d", 0)
+    return eta_d if eta_d > 0 else table_1()["mnist"]["eta_d"]
 
 
 def plif_run(

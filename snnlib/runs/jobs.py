@@ -43,7 +43,6 @@ ALONE, WITH_MPS = 2, 12
 second works while the first is in Python. With it their kernels run at once (measured: chapter 07).
 """
 
-
 NEEDS_TF32 = "train on a GPU of compute capability 8 or more (A100, H100), or in another precision"
 
 
@@ -94,30 +93,15 @@ def train_together(runs: Sequence[Run], store: Path, until: float = math.inf) ->
         if len(histories[0]) <= one.epochs and time.time() + took > until:
             raise OutOfTime
 
-    shared = {
-        "epochs": one.epochs,
-        "batch_size": one.batch_size,
-        "test_batch_size": task.test_batch_size(one.batch_size, device),
-        "learning_rate": one.learning_rate,
-        "theta_learning_rate": one.theta_learning_rate,
-        "schedule": one.schedule,
-        "observe": records.observe,
-        "checkpoint": checkpoint,
-    }
+    same = ("epochs", "batch_size", "learning_rate", "theta_learning_rate", "schedule")
+    shared = {name: getattr(one, name) for name in same}
+    shared |= {"test_batch_size": task.test_batch_size(one.batch_size, device)}
+    shared |= {"observe": records.observe, "checkpoint": checkpoint}
     if len(runs) == 1:
-        history = training.fit(
-            members[0],
-            (task.train_x, task.train_y),
-            (task.test_x, task.test_y),
-            task.encode,
-            seed=one.seed,
-            loss=LOSSES[one.loss],
-            validation=one.validation,
-            precision=one.precision,
-            on_epoch=lambda history: on_epoch([history]),
-            **shared,
-        )
-        histories = [history]
+        sets = (task.train_x, task.train_y), (task.test_x, task.test_y)
+        shared |= {name: getattr(one, name) for name in ("seed", "validation", "precision")}
+        shared |= {"loss": LOSSES[one.loss], "on_epoch": lambda history: on_epoch([history])}
+        histories = [training.fit(members[0], *sets, task.encode, **shared)]
     else:
         histories = ensemble.fit(members, task, seeds=[r.seed for r in runs], on_epoch=on_epoch, **shared)
     finished = [
@@ -306,8 +290,7 @@ def task_of(r: Run) -> datasets.Task:
             f"{platform.node()} ({r.data}, there {found}); start again, with the same data everywhere."
         )
     task = _load(r.task, r.paper, r.data, r.train_samples, r.test_samples, r.task_options)
-    changed = {"augmentation": r.augmentation or task.augmentation, "order": r.order}
-    return replace(task, **changed)
+    return replace(task, augmentation=r.augmentation or task.augmentation, order=r.order)
 
 
 @functools.lru_cache(maxsize=2)

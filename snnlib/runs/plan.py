@@ -26,22 +26,17 @@ def plan(runs: Sequence[Run], profile: str, train: bool = True) -> pd.DataFrame:
     rows, runs = [], list(dict.fromkeys(runs))
     for r, needed in zip(runs, left(runs, profile), strict=True):
         record = store.read(r, profile, other_data=not train)
-        seen = store.epochs_seen(r, store.folder(profile))
         rows.append(
             {
-                "run": r.title,
                 "setting": r.setting,
-                "hash": r.hash,
                 "data": r.data.split(":")[0],
                 "epochs": r.epochs,
                 "recorded": record is not None,
                 "recorded_on": f"{record['dataset']} ({record['source']})" if record else "",
-                "epochs_done": r.epochs if record else max(seen - 1, 0),
                 "seconds": 0 if record else needed,
             }
         )
-    columns = "run setting hash data epochs recorded recorded_on epochs_done seconds"
-    return pd.DataFrame(rows, columns=columns.split())
+    return pd.DataFrame(rows)
 
 
 def by_setting(table: pd.DataFrame) -> pd.DataFrame:
@@ -61,11 +56,8 @@ def left(runs: Sequence[Run], profile: str, device: str = "CPU") -> list[float]:
     """Estimated seconds that each of the runs still takes of one CPU core, or of a GPU of that name with as
     many side by side as were recorded; as on a CPU where none of its paper was measured there.
     """
-    rate = speed(profile, device)[0]
-    return [
-        seconds(r) * (rate(r) or 1.0) * (1 - store.epochs_seen(r, store.folder(profile)) / (r.epochs + 1))
-        for r in runs
-    ]
+    rate, folder = speed(profile, device)[0], store.folder(profile)
+    return [seconds(r) * (rate(r) or 1.0) * (1 - store.share_done(r, folder)) for r in runs]
 
 
 def speed(profile: str, device: str = "CPU") -> tuple[Callable[[Run], float | None], str]:
@@ -105,18 +97,13 @@ def side_by_side(records: Sequence[dict]) -> float:
             ended = calendar.timegm(time.strptime(record["finished"], "%Y-%m-%dT%H:%M:%SZ"))
             same = tuple(epoch["seconds"] for epoch in record["curve"])
             columns[same].append((ended, record["seconds"]))
+    ends = ((max(end for end, _ in of), sum(took for _, took in of)) for of in columns.values())
     together, covered, until = 0.0, 0.0, -math.inf
-    for begun, ended in sorted(map(_span, columns.values())):
+    for begun, ended in sorted((ended - took, ended) for ended, took in ends):
         together += ended - begun
         covered += max(0.0, ended - max(begun, until))
         until = max(until, ended)
     return together / covered if covered else 1.0
-
-
-def _span(column: list[tuple[float, float]]) -> tuple[float, float]:
-    """When runs that were trained together began and ended, of the (end, seconds) of each."""
-    ended = max(end for end, _ in column)
-    return ended - sum(seconds for _, seconds in column), ended
 
 
 def _rate(ratios: dict, r: Run) -> float:
@@ -218,25 +205,19 @@ def _work(paper: str, name: str, network: str, options: tuple) -> tuple[float, f
 
 def work_per_sample(network: nn.Sequential, x_seq: Tensor) -> tuple[float, float]:
     """(multiply-adds, neuron-steps) of one forward pass per sample, measured by running ``x_seq`` [T, B, *]
-    through.
+    through a network that is of no further use.
     """
-    counts = [0.0, 0.0]
-    batch = x_seq.shape[1]
+    products, batch = [], x_seq.shape[1]
 
     def synapse(module: nn.Module, _inputs, out: Tensor) -> None:
-        counts[0] += out.numel() * module.weight[0].numel() / batch
+        products.append(out.numel() * module.weight[0].numel() / batch)
 
-    hooks = [
-        m.register_forward_hook(synapse) for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d)
-    ]
-    training = network.training
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            module.register_forward_hook(synapse)
     with torch.no_grad(), networks.recorded_spikes(network.eval()) as spikes:
         network(x_seq)
-    network.train(training)
-    for hook in hooks:
-        hook.remove()
-    counts[1] = sum(layer.numel() for layer in spikes) / batch
-    return counts[0], counts[1]
+    return sum(products), sum(layer.numel() for layer in spikes) / batch
 
 
 def duration(seconds: float) -> str:

@@ -25,7 +25,7 @@ def follow(runs: Sequence[Run], folder: Path, costs: Sequence[float]) -> Iterato
     )
 
     def look() -> None:
-        shares = [_share(folder, run) for run in runs]
+        shares = [store.share_done(run, folder) for run in runs]
         bar.n = sum(share * cost for share, cost in zip(shares, costs, strict=True))
         bar.set_postfix_str(f"{sum(share == 1 for share in shares)} of {len(runs)} done")
 
@@ -53,10 +53,3 @@ def every(seconds: float, look: Callable[[], None]) -> Iterator[None]:
         over.set()
         thread.join()
         look()
-
-
-def _share(folder: Path, run: Run) -> float:
-    """How much of a run is done, from 0 to 1."""
-    if (folder / f"{run.hash}.json").exists():
-        return 1.0
-    return store.epochs_seen(run, folder) / (run.epochs + 1)

@@ -10,7 +10,12 @@ from snnlib import datasets, neurons
 from snnlib.networks import neuron_layers
 from snnlib.provenance import commit, versions
 from snnlib.results.tables import W_OVER_TAU_QUANTILES
+from snnlib.runs import check
 from snnlib.runs.config import Run
+
+OF_RUN = ("hash", "config", "paper", "task", "network", "neuron", "pooling", "seed")
+OF_DATA = ("dataset", "source", "note", "checksum", "train_samples", "test_samples")
+THETAS = ("theta_a", "theta_b", "theta_c", "theta_d")
 
 
 def observe(network: nn.Module) -> dict:
@@ -20,7 +25,7 @@ def observe(network: nn.Module) -> dict:
     """
     layers, seen = neuron_layers(network), {}
     learned = [n for n in layers if isinstance(n, neurons.SecondOrder) and n.theta_a.requires_grad]
-    for name in ("theta_a", "theta_b", "theta_c", "theta_d") if learned else ():
+    for name in THETAS if learned else ():
         pooled = torch.cat([getattr(n, name).detach().flatten() for n in learned])
         seen[name] = [round(value, 6) for value in pooled.tolist()]
     if any(isinstance(n, neurons.PLIF) for n in layers):
@@ -60,38 +65,19 @@ def record(r: Run, task: datasets.Task, history: list[dict], device: str) -> dic
     tested = [h["test_accuracy"] for h in history[1:]]
     validated = [h["validation_accuracy"] for h in history[1:]]
     best_on_validation = tested[validated.index(max(validated))] if r.validation else None
-    passport = task.passport
-    keep = ("epoch", "train_loss", "test_accuracy", "validation_accuracy", "seconds")
+    cpu = f"CPU, {torch.get_num_threads()} thread"
     return {
-        "hash": r.hash,
-        "config": r.config,
-        "paper": r.paper,
-        "task": r.task,
-        "network": r.network,
-        "neuron": r.neuron,
-        "pooling": r.pooling,
-        "seed": r.seed,
-        "dataset": passport.dataset,
-        "source": passport.source,
-        "note": passport.note,
-        "checksum": passport.checksum,
-        "train_samples": passport.train_samples,
-        "test_samples": passport.test_samples,
+        **{name: getattr(r, name) for name in OF_RUN},
+        **{name: getattr(task.passport, name) for name in OF_DATA},
         "accuracy_best": max(tested),
         "accuracy_last": tested[-1],
         "accuracy_validated": best_on_validation,
-        "curve": [{key: h[key] for key in keep} for h in history],
+        "curve": [{key: h[key] for key in check.EPOCH} for h in history],
         "spike_rates": history[-1]["spike_rates"],
         "tau": [h["tau"] for h in history if "tau" in h],
-        "theta": [
-            {key: h[key] for key in h if key == "epoch" or key.startswith("theta")}
-            for h in history
-            if "theta_a" in h
-        ],
+        "theta": [{key: h[key] for key in ("epoch", *THETAS)} for h in history if "theta_a" in h],
         "w_over_tau": [{"epoch": h["epoch"], **h["w_over_tau"]} for h in history if "w_over_tau" in h],
-        "device": torch.cuda.get_device_name()
-        if device.startswith("cuda")
-        else f"CPU, {torch.get_num_threads()} thread",
+        "device": cpu if device == "cpu" else torch.cuda.get_device_name(),
         "seconds": sum(h["seconds"] for h in history),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "commit": commit(),

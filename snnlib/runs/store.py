@@ -120,6 +120,11 @@ def epochs_seen(r: Run, folder: Path) -> int:
         return 0
 
 
+def share_done(r: Run, folder: Path) -> float:
+    """How much of a run is done in ``folder``, from 0 to 1."""
+    return 1.0 if (folder / f"{r.hash}.json").exists() else epochs_seen(r, folder) / (r.epochs + 1)
+
+
 def records() -> dict[str, dict]:
     """All reference records by hash; ValueError names file and line of one that is not acceptable."""
     return _read(paths.REFERENCE_RUNS)[0]
@@ -145,11 +150,9 @@ def _read(folder: Path) -> tuple[dict[str, dict], dict[str, dict]]:
             if _file(record) != path.name:
                 raise ValueError(f"{where} holds a record of {_file(record)}; move it there.")
             exact[record["hash"]] = record
-    for path in {
-        *folder.glob("*.jsonl"),
-        *(folder / name for name in sums(folder) if name.endswith(".jsonl")),
-    }:
-        summed(path)
+    for name in {path.name for path in folder.glob("*.jsonl")} | set(sums(folder)):
+        if name.endswith(".jsonl"):
+            summed(folder / name)
     worst_first = sorted(exact.values(), key=lambda r: (trust(r["source"]), r["hash"]), reverse=True)
     return exact, {_without_data(record["config"]): record for record in worst_first}
 
@@ -166,13 +169,7 @@ def seal() -> None:
     not of forgery. What the numbers are worth only training the runs again shows (``verify``).
     """
     root = paths.REFERENCE_RUNS
-    kinds = (
-        "*.jsonl",
-        "samples/*.npz",
-        "simulators/*",
-        "speed/*",
-        *(f"networks/*/{name}" for name in kept.FILES),
-    )
+    kinds = ("*.jsonl", "samples/*.npz", "simulators/*", "speed/*", *(f"networks/*/{n}" for n in kept.FILES))
     found = sorted(path for kind in kinds for path in root.glob(kind))
     lines = (f"{_sum(path.read_bytes())}  {path.relative_to(root).as_posix()}\n" for path in found)
     files.write_text(root / SUMS, "".join(lines))

@@ -19,12 +19,11 @@ START = 5e-3
 """Largest relative difference of the first epoch's loss that sums rounded in another order can cause: on
 another kind of processor a rounded potential moves a spike, a spike the weights, and so on."""
 
-
 SAME = ("curve", "spike_rates", "tau", "theta", "w_over_tau", "accuracy_last", "accuracy_best")
 
 
-def chosen(seconds: float = SECONDS, workers: int = 0) -> list[Run]:
-    """Up to MOST recorded runs that this machine can repeat in about ``seconds``: those whose own data are at
+def chosen(workers: int = 0) -> list[Run]:
+    """Up to MOST recorded runs that this machine can repeat in about SECONDS: those whose own data are at
     hand and that learned something, of every task its cheapest before any second one, the cheap first.
     """
     rate, costs = plan.speed("recorded")[0], {}
@@ -33,7 +32,7 @@ def chosen(seconds: float = SECONDS, workers: int = 0) -> list[Run]:
         if curve[-1]["test_accuracy"] != curve[0]["test_accuracy"] and _repeatable(r):
             costs.setdefault(r.task, []).append((plan.estimate(record) * (rate(r) or 1.0), r.hash, r))
     ranked = [(rank, *entry) for of_task in costs.values() for rank, entry in enumerate(sorted(of_task))]
-    left, runs = seconds * execute.processes(workers), []
+    left, runs = SECONDS * execute.processes(workers), []
     for _, cost, _, r in sorted(ranked, key=lambda entry: entry[:3]):
         if len(runs) < MOST and cost <= left:
             runs.append(r)

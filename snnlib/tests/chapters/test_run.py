@@ -25,7 +25,7 @@ def test_a_chapter_without_any_record_is_left_out_and_the_report_says_so(
     said = capsys.readouterr().out
     count = len(pooling_runs)
     assert f"{count} of {count} runs are not recorded" in said and "not drawn: none of its runs" in said
-    page = report.build("recorded", results_in / "recorded")
+    page = report.build("recorded")
     assert (
         page.count("Left out: no run of chapter 05 is recorded. <code>make 05 PROFILE=recorded TRAIN=1") == 2
     )

@@ -8,9 +8,7 @@ from matplotlib import pyplot as plt
 
 from snnlib import claims
 from snnlib.claims import measures, selection, sources, verdicts
-from snnlib.claims.verdicts import over_seeds
 from snnlib.figures import claims as drawing
-from snnlib.neurons import PRESETS
 from snnlib.papers import published
 from snnlib.runs import grids
 
@@ -18,37 +16,10 @@ from snnlib.runs import grids
 def record(neuron, seed, accuracy, task="mnist", *, source="official", epochs=20, samples=0, **more):
     """A run as far as the scoreboard reads it."""
     paper, pooling, tau = ("plif", "max", 2.0) if "LIF" in neuron else ("mdn", "", 0.0)
-    config = {
-        "theta": PRESETS.get(neuron, ()),
-        "tau": tau,
-        "validation": 0.0,
-        "task_options": [],
-        "epochs": epochs,
-        "batch_size": 100,
-        "train_samples": samples,
-        "test_samples": 0,
-    }
-    found = {
-        "hash": f"{task}{neuron}{seed}{epochs}{more.get('options', '')}",
-        "config": config,
-        "paper": paper,
-        "task": task,
-        "neuron": neuron,
-        "network": "mlp-500",
-        "pooling": pooling,
-        "seed": seed,
-        "dataset": task,
-        "source": source,
-        "train_samples": samples or 60000,
-        "test_samples": 10000,
-        "accuracy_last": accuracy,
-        "accuracy_best": accuracy,
-        "curve": [],
-        "tau": [],
-        "theta": [],
-        "w_over_tau": [],
-    }
-    return found | {name: value for name, value in more.items() if name != "options"}
+    found = sources._record(paper, task, neuron, accuracy, tau=tau, pooling=pooling)
+    found["config"] |= {"epochs": epochs, "batch_size": 100, "train_samples": samples, "test_samples": 0}
+    found |= {"hash": f"{task}{neuron}{seed}{epochs}", "network": "mlp-500", "seed": seed, "source": source}
+    return found | {"train_samples": samples or 60000, "test_samples": 10000} | more
 
 
 def runs(values, task="mnist", **more):
@@ -136,44 +107,6 @@ def test_rules(test, values, verdict):
     effect = verdicts.over_seeds(dict(enumerate(values)))
     p = verdicts.p_value(test, 1.0, effect)
     assert verdicts.decide(test, 1.0, effect, p)[0] == verdict
-
-
-def test_counts_need_seeds_and_agreement():
-    def decide(values):
-        return verdicts.decide("count", 3, verdicts.over_seeds(dict(enumerate(values))), math.nan)[0]
-
-    assert decide([0, 0, 0]) == "holds"
-    assert decide([0, 1, 1, 2]) == "fails"
-    assert decide([0, 0, 1]) == decide([0, 0]) == "undecided"
-
-
-def test_computed_claims_need_no_seed():
-    effect = verdicts.exact(0.5)
-    assert effect.interval == (0.5, 0.5) and math.isnan(verdicts.p_value("above", 0, effect))
-    assert verdicts.decide("above", 0, effect, math.nan)[0] == "holds"
-    assert verdicts.decide("above", 0, verdicts.exact(0.0), math.nan)[0] == "fails"
-    assert verdicts.decide("similar", 0.1, effect, math.nan)[0] == "fails"
-
-
-def test_interval_and_p_are_student_t():
-    effect = verdicts.over_seeds({0: 1.0, 1: 2.0, 2: 3.0})
-    low, high = effect.interval  # t(0.975, 2) = 4.3027, s / sqrt(n) = 1 / sqrt(3)
-    assert (low, high) == pytest.approx((2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-3)
-    assert verdicts.p_value("above", 1.0, effect) == pytest.approx(0.0742, abs=1e-4)  # t = 2 sqrt(3)
-
-
-def test_welch():
-    effect = verdicts.unpaired(over_seeds({0: 1.0, 1: 2.0, 2: 3.0}), over_seeds({0: 0.0, 1: 0.2}))
-    assert effect.ours == pytest.approx(1.9) and effect.se == pytest.approx((1 / 3 + 0.01) ** 0.5)
-    assert 1 < effect.df < 3
-    assert math.isnan(verdicts.unpaired(over_seeds({0: 1.0}), over_seeds({0: 0.0, 1: 0.2})).interval[0])
-
-
-def test_holm():
-    assert verdicts.holm([0.01, math.nan, 0.04, 0.03])[0] == pytest.approx(0.03)
-    adjusted = verdicts.holm([0.01, math.nan, 0.04, 0.03])
-    assert adjusted[2] == adjusted[3] == pytest.approx(0.06) and math.isnan(adjusted[1])
-    assert verdicts.holm([0.9, 0.8]) == [1.0, 1.0]
 
 
 # --- records ------------------------------------------------------------------------------------------------

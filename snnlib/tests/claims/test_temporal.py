@@ -12,13 +12,8 @@ def record(neuron, seed, accuracy, *, order="", tau=0.0, task="tidigits", networ
         "hash": f"{neuron}{seed}{order}{tau}{task}{network}",
         **{"task": task, "neuron": neuron, "seed": seed, "network": network},
         **{"accuracy_last": accuracy, "tests": {"in order": accuracy, **tests}},
-        **{
-            "train_samples": 60,
-            "test_samples": 40,
-            "dataset": "digits",
-            "source": "part",
-            "spike_rates": [0.02, 0.1],
-        },
+        **{"train_samples": 60, "test_samples": 40, "dataset": "digits", "source": "part"},
+        "spike_rates": [0.02, 0.1],
     }
 
 

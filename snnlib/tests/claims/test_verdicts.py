@@ -171,6 +171,7 @@ def test_unpaired_is_welchs_test(a, b):
     assert effect.interval == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-6)
     assert verdicts.p_value("at_least", 0.0, effect) == pytest.approx(theirs.pvalue)
     assert (effect.records, effect.values) == (({"hash": "a"}, {"hash": "b"}), ())
+    assert math.isnan(verdicts.unpaired(over([1.0]), sides[1]).interval[0])
 
 
 @pytest.mark.parametrize(

@@ -23,14 +23,7 @@ BASE = Run(
     code=CODE_BERNOULLI,
 )
 PLIF = dataclasses.replace(
-    BASE,
-    paper="plif",
-    network=CONV,
-    neuron="PLIF",
-    tau=2.0,
-    time_steps=4,
-    schedule="cosine64",
-    code=CODE,
+    BASE, paper="plif", network=CONV, neuron="PLIF", tau=2.0, time_steps=4, schedule="cosine64", code=CODE
 )
 
 

@@ -164,8 +164,7 @@ def cut_off(run, place, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "spoil",
-    ["another seed", "more epochs", "edited", "a bit", "half", "nothing", "older", "shapes", "keys"],
+    "spoil", ["another seed", "more epochs", "edited", "a bit", "half", "nothing", "older", "shapes", "keys"]
 )
 def test_a_checkpoint_that_is_not_the_runs_own_changes_nothing(results_in, monkeypatch, spoil):
     expected = jobs.train_one(BASE, results_in / "whole")

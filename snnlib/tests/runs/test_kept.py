@@ -78,9 +78,7 @@ def test_large_matrices_are_halved_only_where_the_record_is_still_hit(folder, re
     exact = store.load_weights(record, path)["0.0.weight"]
     accuracy = kept.accuracy
     monkeypatch.setattr(  # in which rounding costs a sample
-        kept,
-        "accuracy",
-        lambda r, n: accuracy(r, n) if torch.equal(n[0][0].weight, exact) else (0.0, []),
+        kept, "accuracy", lambda r, n: accuracy(r, n) if torch.equal(n[0][0].weight, exact) else (0.0, [])
     )
     store.add([(record, path)])
     again = saved.tensors((kept.place(run.hash) / saved.WEIGHTS).read_bytes())
