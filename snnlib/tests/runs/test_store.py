@@ -135,7 +135,7 @@ def test_the_cheapest_reference_run_trained_again_gives_the_same_numbers(tmp_pat
         data = datasets.identify(run.task, paper=run.paper, **dict(run.task_options))
         if run.data == data and run.code == code_of(run.paper, run.task):
             here.append((plan.estimate(record), run, record))
-    assert here, "no reference run of this CODE can be repeated offline: python -m snnlib.references example"
+    assert here, "no reference run of this CODE can be repeated offline: python -m snnlib.runs example"
     expected, run, record = min(here, key=lambda entry: entry[0])
     assert expected < 20
     threads = torch.get_num_threads()
