@@ -62,7 +62,7 @@ def test_an_image_names_its_data_once_and_theory_has_none():
     def words(made):
         return [text.get_text().replace("\n", " ") for text in made.texts]
 
-    said = "Data: MNIST (official); MNIST (part). 2 runs, 2 seeds."
+    said = "Data: MNIST (official); MNIST (part). 2 runs, up to 2 seeds."
     runs = [record(0), record(1, "part"), record(0)]
     assert words(artefacts.name_data(figure(), runs)) == [said]
     assert words(artefacts.name_data(artefacts.name_data(figure(), runs), runs)) == [said]
