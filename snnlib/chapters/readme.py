@@ -72,6 +72,9 @@ FINDINGS = (
             "signed_first_n_mnist": "holds",
             "signed_gap_timit": "undecided",
             "signed_first_timit": "undecided",
+            "sigmoid_bounded": "undecided",
+            "sigmoid_positive": "undecided",
+            "sigmoid_start": "undecided",
         },
         "**On spoken digits a sigmoid holds the 1st-order neuron back.** It bounds every current in MDN's "
         "network, and behind it the better of 2-FS and 2-WDS is {fair_first} points above a 1st-order neuron "
@@ -79,9 +82,9 @@ FINDINGS = (
         "{signed_first}, and the better of the two as published, minus it, is {signed_gap} points, after "
         "{signed_gap_epochs}; the same with a signed current in both is undecided. Bounded, never negative "
         "or starting near the threshold, that current loses {sigmoid_bounded}, {sigmoid_positive} and "
-        "{sigmoid_start} points of the gain: no one property of the sigmoid costs as much as all. On N-MNIST "
-        "gain and difference are {signed_first_n_mnist} and {signed_gap_n_mnist}, on speaker gender both are "
-        "undecided. One learning rate a task ([chapter 08](notebooks/08_time.ipynb)).",
+        "{sigmoid_start} points, each undecided: no one property of the sigmoid costs as much as all. On "
+        "N-MNIST gain and difference are {signed_first_n_mnist} and {signed_gap_n_mnist}, on speaker gender "
+        "both are undecided. One learning rate a task ([chapter 08](notebooks/08_time.ipynb)).",
     ),
     (
         {"learned_best": "holds"},
