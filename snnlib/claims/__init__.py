@@ -114,7 +114,11 @@ def _numbers(claim, effect: Effect | None, absent: str) -> dict:
     low, high = effect.interval
     behind = list(effect.records)
     return row | {
-        **{"ours": effect.ours, "low": low, "high": high, "n": effect.n, "dead": effect.dead},
+        "ours": effect.ours,
+        "low": low,
+        "high": high,
+        "n": effect.n,
+        "dead": effect.dead,
         "p": verdicts.p_value(claim.test, claim.sesoi, effect),
         "difference": effect.ours - row["published"],
         "verdict": NOT_TESTABLE,

@@ -95,8 +95,12 @@ def _sidecar(folder, kind, stem, profile, caption, notes, passport, sources, cha
     if isinstance(notes, str):
         raise ValueError(f"{stem}: notes must be a list of sentences, not one string.")
     sidecar = {
-        **{"stem": stem, "kind": kind, "profile": profile, "chapter": chapter or ledger.chapter_of(stem)},
-        **{"caption": caption, "notes": list(notes)},
+        "stem": stem,
+        "kind": kind,
+        "profile": profile,
+        "chapter": chapter or ledger.chapter_of(stem),
+        "caption": caption,
+        "notes": list(notes),
         "sources": _sources(_passports(passport), _listed(sources)),
         "budget": _budget(passport),
         "commit": commit(),
