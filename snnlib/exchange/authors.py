@@ -58,9 +58,13 @@ def convert(path: Path, task: str, to: Path) -> nn.Sequential:
     average = "use_max_pool_False" in str(path.absolute())
     config = {
         "network": networks.with_pooling(networks.TABLE_S1[task], "average" if average else "max"),
-        **{"input_shape": view["input_shape"], "classes": view["classes"]},
-        **{"neuron": {"kind": "PLIF"} if learned else {"kind": "LIF", "tau": _told_tau(path)}},
-        **{"time_steps": view["time_steps"], "encoding": view["encoding"], "paper": "plif", "task": task},
+        "input_shape": view["input_shape"],
+        "classes": view["classes"],
+        "neuron": {"kind": "PLIF"} if learned else {"kind": "LIF", "tau": _told_tau(path)},
+        "time_steps": view["time_steps"],
+        "encoding": view["encoding"],
+        "paper": "plif",
+        "task": task,
     }
     network = networks.described(config)
     ours = {n: v for n, v in network.state_dict().items() if not n.endswith("num_batches_tracked")}

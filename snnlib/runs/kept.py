@@ -75,10 +75,17 @@ def config_of(r: Run, record: dict) -> dict:
     """What config.json says of the network of a record."""
     view = datasets.view(r.task, r.paper, **dict(r.task_options))
     return {
-        **{"network": r.network, "input_shape": view["input_shape"], "classes": view["classes"]},
-        **{"neuron": networks.neuron_config(jobs.build(r)), "setting": r.setting},
-        **{"time_steps": r.time_steps, "encoding": view["encoding"]},
-        **{"paper": r.paper, "task": r.task, "run": r.hash, "data": Passport.of(record).label},
+        "network": r.network,
+        "input_shape": view["input_shape"],
+        "classes": view["classes"],
+        "neuron": networks.neuron_config(jobs.build(r)),
+        "setting": r.setting,
+        "time_steps": r.time_steps,
+        "encoding": view["encoding"],
+        "paper": r.paper,
+        "task": r.task,
+        "run": r.hash,
+        "data": Passport.of(record).label,
         **{name: record[name] for name in ("accuracy_last", "spike_rates")},
     }
 
