@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from snnlib.neurons import PRESETS
-from snnlib.runs.config import beyond, table_1
+from snnlib.runs.config import PLIF_LEARNING_RATE, beyond, table_1
 
 EVENTS = ("cifar10_dvs", "dvs128_gesture")
 ENOUGH_SEEDS = 3  # from so many on, a budget nearer to the paper's is preferred to one with more seeds
-PLIF_LEARNING_RATE = 1e-3
 Measure = Callable[[dict], float]
 
 

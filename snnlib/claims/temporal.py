@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from snnlib import networks
 from snnlib.claims.measures import pool
 from snnlib.claims.verdicts import Effect
 from snnlib.runs.time_grids import RATES
@@ -87,8 +88,9 @@ def quiet(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None
 def setting_of(record: dict) -> str:
     """How a record of chapter 08 is written in an argument."""
     tau, order = record["config"]["tau"], record["config"].get("order")
-    current = record["network"].split("-")[2:]
-    parts = {"tau": f"{tau:g}" if tau else "", "order": order, "current": "".join(current)}
+    _, current = networks.read_mlp(record["network"])
+    other = "" if current == "sigmoid" else current
+    parts = {"tau": f"{tau:g}" if tau else "", "order": order, "current": other}
     return "/".join([record["neuron"], *(f"{name}:{value}" for name, value in parts.items() if value)])
 
 

@@ -5,7 +5,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-from snnlib import datasets
+from snnlib import datasets, networks
 from snnlib.datasets import disturbance
 from snnlib.neurons import PRESETS
 from snnlib.papers import published
@@ -18,6 +18,8 @@ CODE_BERNOULLI = CODE + 1
 """The same for runs on randomly encoded images, whose numbers changed once more when usual spikes came to be
 listed once; raising CODE retires these runs too.
 """
+
+PLIF_LEARNING_RATE = 1e-3  # supplement 6
 
 
 def code_of(paper: str, task: str, **options) -> int:
@@ -108,6 +110,7 @@ class Run:
         parts = [self.task, self.neuron, f"tau {self.tau:g}" if self.tau else "", self.pooling]
         parts += [f"{name}={value}" for name, value in self.task_options]
         usual = table_1()[self.task]["eta_w"] if self.paper == "mdn" and self.task in table_1() else 0
+        usual = PLIF_LEARNING_RATE if self.paper == "plif" else usual
         if usual not in (0, self.learning_rate):
             parts.append(f"learning rate {self.learning_rate:g}")
         parts.append(f"{100 * self.validation:g} % held out" if self.validation else "")
@@ -127,9 +130,10 @@ def beyond(config: dict) -> tuple[str, ...]:
     tuned = config.get("neuron") == "learned" and tuple(config["theta"]) in PRESETS.values()
     cycle = config.get("paper") == "mdn" and config["schedule"].startswith("cosine")
     leak = config.get("neuron") == "1st-order" and config["tau"] > 0
-    current = config.get("network", "").split("-")[2:] if config.get("paper") == "mdn" else ()
+    mlp = config.get("paper") == "mdn" and "network" in config
+    current = networks.read_mlp(config["network"])[1] if mlp else "sigmoid"
     words = ("cosine cycle" * cycle, "theta fine-tuned" * tuned, "other leak" * leak)
-    words += (*(f"{name} current" for name in current), config.get("order"))
+    words += (f"{current} current" * (current != "sigmoid"), config.get("order"))
     return tuple(filter(None, (*words, config.get("loss"), config.get("augmentation"))))
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from snnlib import datasets, networks
 from snnlib.neurons import PRESETS
-from snnlib.runs.config import Run, code_of, table_1
+from snnlib.runs.config import PLIF_LEARNING_RATE, Run, code_of, table_1
 
 MDN_TASKS = ("mnist", "fashion_mnist", "nettalk", "cifar10", "tidigits", "timit", "n_mnist")
 META_NEURONS = ("2-FS", "2-RS", "2-SDS", "2-WDS", "1st-order")
@@ -120,7 +120,7 @@ def plif_run(
         seed=seed,
         epochs=epochs or PAPER_EPOCHS_PLIF,
         batch_size=16,
-        learning_rate=1e-3,
+        learning_rate=PLIF_LEARNING_RATE,
         time_steps=datasets.view(dataset, "plif", **options)["time_steps"],
         schedule=f"cosine{cosine_epochs}",
         validation=validation,
