@@ -83,11 +83,14 @@ def scoreboard(records: list[dict], claims: pd.DataFrame | None = None) -> pd.Da
     for family, p in table.groupby("family").p:
         table.loc[p.index, "p_holm"] = verdicts.holm(p.tolist(), planned.get(family, 0))
     for place, (claim, effect) in enumerate(zip(claims.itertuples(index=False), effects, strict=True)):
+        row = table.loc[place]
+        theirs = {"the paper's own number": row.published, "the authors' own run": row.authors}
         if open_to_test[place]:
-            row = table.loc[place]
-            theirs = {"the paper's own number": row.published, "the authors' own run": row.authors}
             verdict, reason = _judge(claim, effect, row.p_holm, theirs)
             table.loc[place, ["verdict", "reason"]] = verdict, reason
+        elif not claim.computed:
+            against = _against(claim, verdicts.FAILS, theirs)
+            table.loc[place, "reason"] = "; ".join([row.reason, *against])
     last = ["ours", "low", "high", "n", "dead", "p", "p_holm", "verdict", "scope", "reason"]
     last += ["parts", "sizes", "difference", "data", "budget"]
     return table[[name for name in table if name not in last] + last]
@@ -104,8 +107,10 @@ def count(table: pd.DataFrame) -> pd.DataFrame:
 def _numbers(claim, effect: Effect | None, absent: str) -> dict:
     """A row of the scoreboard before correction; ``reason`` says why a claim is not testable, else ""."""
     row = {name: getattr(claim, name) for name in WORDS} | {"rule": claim.rule, "test": claim.test}
+    left_out = effect.left_out if effect is not None else ()
     for name, quoted in (("published", sources.papers()), ("authors", sources.authors())):
-        theirs = None if claim.computed else measure(claim)(list(quoted), claim.arguments)
+        alike = [record for record in quoted if record["task"] not in left_out]  # the tasks that ours have
+        theirs = None if claim.computed else measure(claim)(alike, claim.arguments)
         row[name] = math.nan if theirs is None else theirs.ours
     if effect is None:
         nothing = dict.fromkeys(("ours", "low", "high", "p", "difference"), math.nan) | {"n": 0, "dead": 0}
@@ -138,20 +143,27 @@ def _judge(claim, effect: Effect, p_holm: float, theirs: dict[str, float]) -> tu
     if verdict == verdicts.HOLDS and effect.left_out:
         # One task can refute a sentence about several, but those tested cannot prove it for the others.
         verdict, reason = verdicts.UNDECIDED, "holds where it could be tested"
+    elif verdict == verdicts.FAILS and effect.left_out and claim.arguments.get("over", ["mean"]) == ["mean"]:
+        verdict, reason = verdicts.UNDECIDED, "fails where it could be tested"  # no term refutes a mean
     words = [reason, effect.note]
     if effect.dead:
         words.append(f"{effect.dead} of {len(effect.records)} runs never learned")
     opposite = {verdicts.HOLDS: verdicts.FAILS, verdicts.FAILS: verdicts.HOLDS}.get(verdict)
-    against = [
-        f"by {whose}, {number:.2f}, the sentence {opposite}"
-        for whose, number in theirs.items()
-        if math.isfinite(number) and verdicts.side(claim.test, claim.sesoi, number) == opposite
-    ]
+    against = _against(claim, opposite, theirs)
     if against and verdict == verdicts.HOLDS:
         # Small networks cannot confirm a sentence that the paper's own table contradicts.
         verdict, words = verdicts.UNDECIDED, ["holds in our networks", *words]
     words += against
     return verdict, "; ".join(dict.fromkeys(filter(None, words)))
+
+
+def _against(claim, verdict: str | None, theirs: dict[str, float]) -> list[str]:
+    """Whose own number gives that verdict, in words."""
+    return [
+        f"by {whose}, {number:.2f}, the sentence {verdict}"
+        for whose, number in theirs.items()
+        if math.isfinite(number) and verdicts.side(claim.test, claim.sesoi, number) == verdict
+    ]
 
 
 def _other_sizes(claim, records: list[dict], effect: Effect | None) -> str:

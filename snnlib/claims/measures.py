@@ -150,7 +150,7 @@ def clusters(records: list[dict], arguments: dict[str, list[str]]) -> Effect | N
 
 
 def gathering(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None:
-    """Share of the distance between the starts tau = 2 and 16 that a layer closes; median over layers.
+    """Share of the distance between the starts tau = 2 and 16 that is closed in the layer that closes least.
 
     1 - |log(tau_16 / tau_2)| / log 8 at the end: 0 as far apart as at the start, 1 where they met.
     """
@@ -158,7 +158,7 @@ def gathering(records: list[dict], arguments: dict[str, list[str]]) -> Effect | 
 
     def closed(task, runs):
         ends = [np.array(run["tau"][-1], float) for run in runs]
-        return 1 - float(np.median(np.abs(np.log(ends[1] / ends[0])))) / math.log(8)
+        return 1 - float(np.abs(np.log(ends[1] / ends[0])).max()) / math.log(8)
 
     return pool(found, closed, arguments)
 

@@ -24,7 +24,6 @@ FIRST_FC, OUTPUT = "#D55E00", "#8C8C8C"
 STARTS = {2.0: "-", 16.0: (0, (3, 1.5))}  # tau_0 -> dashes, in Fig. 7
 THEIRS = {"ls": "", "marker": "x", "ms": 3, "mew": 0.8, "alpha": 0.6}  # the authors' runs in Fig. 6
 PAPER_BATCH = 16
-SPAN = 300  # runs of fewer epochs get a logarithmic axis, to be seen beside the authors' 1,024
 
 
 def plif_fig6(
@@ -64,11 +63,15 @@ def plif_fig6(
     return figure
 
 
+def _updates(record: dict) -> int:
+    """Of the weights, in an epoch of a run."""
+    return -(-record["train_samples"] // record["config"]["batch_size"])
+
+
 def _accuracy(axis, runs: list[dict], colour: str) -> None:
     points = [point for point in runs[0]["curve"] if point["epoch"] > 0]  # epoch 0 is not trained
     accuracy = np.array([[p["test_accuracy"] for p in run["curve"] if p["epoch"] > 0] for run in runs])
-    a_pass = -(-runs[0]["train_samples"] // runs[0]["config"]["batch_size"])
-    updates = np.array([point["epoch"] for point in points]) * a_pass
+    updates = np.array([point["epoch"] for point in points]) * _updates(runs[0])
     window = AVERAGE_OVER if len(points) > AVERAGE_OVER else 1
     axis.fill_between(updates, accuracy.min(0), accuracy.max(0), color=colour, alpha=0.18, lw=0, zorder=2)
     axis.plot(updates, accuracy.mean(0), "o", color=colour, ms=2.6, zorder=3)
@@ -76,25 +79,33 @@ def _accuracy(axis, runs: list[dict], colour: str) -> None:
     axis.plot(mean, color=colour, lw=1.6, zorder=3)
 
 
-def plif_fig7(records: Iterable[dict], authors: pd.DataFrame, titles: dict[str, str]) -> plt.Figure:
-    """PLIF Fig. 7: tau of every PLIF layer over epochs, from tau_0 = 2 (solid) and 16 (dashed); mean over our
-    seeds. Layers count from 0, as the paper's do.
+def plif_fig7(
+    records: Iterable[dict], authors: pd.DataFrame, titles: dict[str, str], samples: dict[str, int]
+) -> plt.Figure:
+    """PLIF Fig. 7: tau of every PLIF layer over updates of the weights, from tau_0 = 2 (solid) and 16
+    (dashed); mean over our seeds. Layers count from 0, as the paper's do.
 
     One panel per data set. Thin: the authors' published runs; the first FC layer is vermilion, the output
-    grey.
+    grey. ``samples`` as in plif_fig6.
     """
     figure, axes, panels = _panels([record for record in records if record["neuron"] == "PLIF"])
     for axis, task, runs in panels:
+        a_pass = _updates(runs[0])
         for start, dashes in STARTS.items():
             theirs = _authors_of(authors, task, "PLIF", start)
-            theirs = theirs.set_index(theirs.epoch + 1).filter(regex=r"tau_\d").dropna(axis=1, how="all")
+            theirs = theirs.set_index((theirs.epoch + 1) * -(-samples[task] // PAPER_BATCH))
+            theirs = theirs.filter(regex=r"tau_\d").dropna(axis=1, how="all")
             drawn = [(theirs, {"lw": 0.8, "marker": ".", "ms": 2.2, "alpha": 0.75, "zorder": 1})]
             if ours := [run["tau"] for run in runs if run["config"]["tau"] == start]:
-                drawn.append((pd.DataFrame(np.mean(ours, axis=0)), {"lw": 2.2, "zorder": 3}))
+                mean = np.mean(ours, axis=0)
+                mean = pd.DataFrame(mean, index=np.arange(len(mean)) * a_pass)
+                drawn.append((mean, {"lw": 2.2, "zorder": 3}))
             for taus, look in drawn:  # a row for each epoch, a column for each layer
                 for layer, colour in zip(taus, layer_colours(taus.shape[1]), strict=True):
                     axis.plot(taus[layer], color=colour, ls=dashes, **look)
-        _epoch_axis(axis, runs)
+        axis.set_xscale("symlog", linthresh=a_pass, linscale=0.4)  # the untrained net has a place too
+        axis.set_xlim(left=0)
+        axis.set_xlabel("updates of the weights")
         axis.set_yscale("log")
         axis.set_yticks([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"], minor=False)
         axis.minorticks_off()
@@ -197,15 +208,6 @@ def _authors_of(authors: pd.DataFrame, task: str, neuron: str, tau: float) -> pd
     return chosen[
         (chosen.pooling == "max") & (chosen.protocol == "A") & chosen.in_paper_table & (chosen.epoch % 8 == 0)
     ]
-
-
-def _epoch_axis(axis, runs: list[dict]) -> None:
-    if max(run["config"]["epochs"] for run in runs) < SPAN:
-        axis.set_xscale("symlog", linthresh=1, linscale=0.4)  # epoch 0, the untrained net, has a place too
-        axis.set_xlim(0, 1100)
-        axis.set_xticks([0, 1, 3, 10, 30, 100, 300, 1000], ["0", "1", "3", "10", "30", "100", "300", "1000"])
-        axis.minorticks_off()
-    axis.set_xlabel("training epochs")
 
 
 def _name(axis, title: str, runs: list[dict]) -> None:

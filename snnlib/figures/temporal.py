@@ -99,12 +99,13 @@ def costs(table: pd.DataFrame, band: tuple[float, float]) -> plt.Figure:
     tasks = list(dict.fromkeys(table.task))
     figure, axes = plt.subplots(1, len(tasks), figsize=(2.9 * len(tasks) + 0.6, 3.0), squeeze=False)
     for axis, task in zip(axes[0], tasks, strict=True):
-        axis.axvspan(*band, color="#D3EBE1")
+        axis.axvspan(band[0] / 1.5, band[1], color="#D3EBE1")
         for row in table[table.task == task].itertuples():
             colour = COLOURS.get(row.neuron, INK)
             axis.errorbar(row.spikes, row.ours, row.half, fmt="o", color=colour, capsize=2)
         axis.set_xscale("log")
         axis.set_xlim(band[0] / 1.5, None)
+        axis.xaxis.set_minor_formatter("")
         axis.set_title(task, fontsize=9)
         axis.set_xlabel("spikes per hidden neuron and clip", fontsize=8)
     axes[0][0].set_ylabel(LABEL)

@@ -26,6 +26,7 @@ CONTROL = "mnist"
 
 NEURONS = ("1st-order", "2-FS", "2-WDS")
 BENCH = ("1st-order", "LIF/tau:2", "PLIF/tau:2", "2-FS", "2-RS", "2-SDS", "2-WDS", "learned")
+SEARCHED = (*BENCH, "1st-order/tau:2")
 STEPS = ("half-step", "semi-implicit")
 WITH_THE_SIGMOIDS = ("tanh", "rectified", "raised")
 """Signed currents with one property of the sigmoid each (``networks.CURRENTS``)."""
@@ -135,11 +136,13 @@ def bench(task: str, seeds: int, **budget) -> list[Run]:
 
 
 def search(task: str, seeds: int, **budget) -> list[Run]:
-    """The bench with each learning rate of the search, part of the training samples held out to choose by."""
+    """The bench, and the 1st-order neuron with another leak, with each learning rate of the search, part of
+    the training samples held out to choose by.
+    """
     return [
         replace(r, learning_rate=float(f"{rate * r.learning_rate:.3g}"), validation=HELD_OUT)
         for rate in RATES
-        for r in timed(task, BENCH, seeds, (), **budget)
+        for r in timed(task, SEARCHED, seeds, (), **budget)
     ]
 
 

@@ -237,6 +237,37 @@ def test_a_stand_in_tests_nothing_but_is_shown():
     assert row.ours > 3 and math.isnan(row.p_holm)
 
 
+def test_one_task_refutes_no_mean_over_several():
+    def curves(gain):
+        to = [("LIF", 80.0), ("PLIF", 80.0 + gain)]
+        return [
+            record(
+                neuron,
+                seed,
+                value,
+                "fashion_mnist",
+                curve=[
+                    {"epoch": e, "test_accuracy": value + 0.001 * seed * (neuron == "LIF")} for e in (1, 2)
+                ],
+            )
+            for neuron, value in to
+            for seed in range(3)
+        ]
+
+    row = judge(curves(0.1), "faster_2").iloc[0]
+    assert row.p_holm < 0.05 and row.verdict == "undecided"
+    assert "fails where it could be tested" in row.reason and "without cifar10" in row.reason
+    assert row.authors < 0.2  # theirs on Fashion-MNIST alone, too
+
+
+def test_what_speaks_against_an_untestable_sentence_is_said():
+    made = [record("PLIF", seed, 90.0, "cifar10_dvs", source="stand-in") for seed in range(3)]
+    other = [r | {"hash": r["hash"] + "16", "config": r["config"] | {"tau": 16.0}} for r in made]
+    row = judge(made + other, "robust_cifar10_dvs").iloc[0]
+    assert row.verdict == "not testable here" and row.reason.startswith("stand-in data: ")
+    assert "by the paper's own number, -4.30, the sentence fails" in row.reason
+
+
 def test_absolute_accuracies_need_the_papers_budget():
     full = [record("1st-order", seed, 99.0 + seed / 100) for seed in range(3)]
     row = judge(full, "mdn_sota").iloc[0]
@@ -333,7 +364,7 @@ def test_time_constants():
     sixteen["config"]["tau"] = 16.0
     both = {"task": ["fashion_mnist"], "a": ["PLIF/2/max", "PLIF/16/max"]}
     effect = measures.gathering([two, sixteen], both)
-    assert effect.ours == pytest.approx(1.0)  # the median layer met
+    assert effect.ours == pytest.approx(2 / 3)  # three layers met, one closed from 8 times to twice
     grown = measures.growth([two], {"task": ["fashion_mnist"], "a": ["PLIF/2/max"]})
     assert grown.ours == pytest.approx(2.0)  # from 2 to 8
     assert measures.settling([two], {"task": ["fashion_mnist"], "a": ["PLIF/2/max"]}) is None
@@ -354,7 +385,7 @@ def test_papers_and_authors_go_through_the_same_measures():
     assert board.published["collapse_cifar10"] == pytest.approx(93.03 - 47.50)
     assert board.authors["collapse_cifar10"] == pytest.approx(45.53)
     assert board.published["narrowed_gap"] == pytest.approx(3.395 - 0.465)
-    assert 0.9 < board.authors["gather_cifar10"] < 1 and math.isnan(board.published["gather_cifar10"])
+    assert 0.8 < board.authors["gather_cifar10"] < 1 and math.isnan(board.published["gather_cifar10"])
     assert board.published["mdn_sota"] == pytest.approx(0.05) and len(sources.authors()) >= 30
     computed = board[board.scope == claims.ARITHMETIC]
     assert len(computed) == 10 and (computed.low == computed.high).all()

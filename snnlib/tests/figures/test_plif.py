@@ -99,7 +99,7 @@ def test_training_figures_show_ours_over_the_authors():
     assert "stand-in" in figure.axes[0].texts[0].get_text()
     solid = [line for line in figure.axes[0].lines if line.get_linestyle() == "-"]
     assert len(solid) == 4 and solid[0].get_ydata()[-1] == 30.5  # mean of the two seeds
-    figure = plif_training.plif_fig7(records, authors, datasets.PAPER_TITLE)
+    figure = plif_training.plif_fig7(records, authors, datasets.PAPER_TITLE, {"fashion_mnist": 60000})
     ours = [line for line in figure.axes[0].lines if line.get_linewidth() == 2.2]
     assert len(ours) == 8 and {line.get_ydata()[0] for line in ours} == {2.0, 16.0}
     labels = [text.get_text() for text in figure.legends[0].get_texts()]

@@ -201,7 +201,7 @@ def test_a_record_with_other_tests_is_refused(tests):
 
 def test_the_search_tries_every_rate_on_the_same_seeds_with_samples_held_out():
     runs = time_grids.search("tidigits", 2, epochs=3)
-    assert len(runs) == len(set(runs)) == len(time_grids.RATES) * len(time_grids.BENCH) * 2
+    assert len(runs) == len(set(runs)) == len(time_grids.RATES) * len(time_grids.SEARCHED) * 2
     assert {r.validation for r in runs} == {0.15} and not any(r.tests for r in runs)
     assert sorted({r.learning_rate for r in runs}) == [0.00333, 0.01, 0.03]
     record = made(runs[0])
