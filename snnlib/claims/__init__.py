@@ -118,6 +118,7 @@ def _numbers(claim, effect: Effect | None, absent: str) -> dict:
         return row | nothing | words | {"data": tables.NOT_RUN, "budget": ""}
     low, high = effect.interval
     behind = list(effect.records)
+    stand_in = any(record["source"] == "stand-in" for record in behind)
     return row | {
         "ours": effect.ours,
         "low": low,
@@ -125,7 +126,7 @@ def _numbers(claim, effect: Effect | None, absent: str) -> dict:
         "n": effect.n,
         "dead": effect.dead,
         "p": verdicts.p_value(claim.test, claim.sesoi, effect),
-        "difference": effect.ours - row["published"],
+        "difference": math.nan if stand_in else effect.ours - row["published"],
         "verdict": NOT_TESTABLE,
         "reason": _obstacle(claim, behind),
         "scope": CONTROL if claim.needs == "control" else ARITHMETIC if effect.computed else _scope(behind),

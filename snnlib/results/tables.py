@@ -37,7 +37,7 @@ def compare(
     not told); its "sd" becomes published_sd. Rows: the published ones in their order, without runs too, then
     settings that only we have. Columns: keys, published, published_sd, ours, sd, n, interval (half of the
     95 % confidence interval of the mean), dead (runs that never learned, left out of n, and of ours and sd
-    unless all are), difference (ours - published), data, budget.
+    unless all are), difference (ours - published; none of a stand-in), data, budget.
     Raises ValueError where two runs share setting and seed (``keys`` mix them), or one lacks ``value``.
     """
     rows, known = [], {}
@@ -67,10 +67,10 @@ def compare(
     table = table.assign(
         n=table.n.fillna(0).astype(int),
         dead=table.dead.fillna(0).astype(int),
-        difference=table.ours - table.published,
         data=table.data.fillna(NOT_RUN),
         budget=table.budget.fillna(""),
     )
+    table["difference"] = _differences(table)
     spread = ["published_sd"] if "published_sd" in table else []
     table.attrs["passports"] = known
     numbers = ["published", *spread, "ours", "sd", "n", "interval", "dead", "difference"]
@@ -92,7 +92,7 @@ def contrast(
     settings of both sides have it; a value of ``by`` without such a seed has no row. Columns: by, published,
     ours (the mean gap), sd (of the gap over seeds), low and high (95 % interval of the mean gap), p (paired
     t-test, two-sided), n, dead (runs that never learned; their seeds are left out unless none is left),
-    difference (ours - published), data, budget; sd, low, high, p are NaN for one seed.
+    difference (ours - published; none of a stand-in), data, budget; sd, low, high, p are NaN for one seed.
     """
     theirs = None if published is None else _published(published, [*by, between])
     rows, known = [], {}
@@ -118,13 +118,20 @@ def contrast(
                 "low": test.low,
                 "high": test.high,
             }
-            | {"p": test.p, "n": len(learned), "dead": len(dead), "difference": test.difference - expected}
+            | {"p": test.p, "n": len(learned), "dead": len(dead)}
             | {"data": data_label(runs), "budget": budget(runs)}
         )
     numbers = ["published", "ours", "sd", "low", "high", "p", "n", "dead", "difference"]
     table = pd.DataFrame(rows, columns=[*by, *numbers, "data", "budget"])
+    table["difference"] = _differences(table)
     table.attrs["passports"] = known
     return table
+
+
+def _differences(table: pd.DataFrame) -> pd.Series:
+    """Ours - published, NaN where ours is of a stand-in: a number of other data is no deviation."""
+    made_up = table.data.astype(str).str.contains("stand-in", regex=False)
+    return (table.ours - table.published).astype(float).mask(made_up)
 
 
 def agreement(contrasts: pd.DataFrame) -> list[str]:
