@@ -19,7 +19,9 @@ from snnlib.runs.config import beyond, table_1
 from snnlib.runs.grids import PAPER_EPOCHS_PLIF
 
 BLOCK = re.compile(r"(<!-- (findings|results):begin -->\n).*?(<!-- \2:end -->)", re.DOTALL)
-PICTURES = {"claims.png": "claims_main", "neurons.png": "mdn_fig4"}  # in notebooks/, and of which figure
+PICTURES = {"claims.png": "claims_main", "neurons.png": "mdn_fig4", "ladder.png": "plif_ladder_whole"}
+"""In notebooks/, and of which figure."""
+
 FINDINGS = (
     (
         {

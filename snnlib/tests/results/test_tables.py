@@ -48,6 +48,15 @@ def test_mean_sd_interval_and_difference():
     assert row.data == "MNIST (official, 60,000 + 10,000)" and row.budget == "3 epochs, 500 hidden"
 
 
+def test_a_stand_in_has_no_difference_from_a_published_number():
+    made = [record(neuron=name, source="stand-in") for name in ("2-FS", "2-RS")]
+    table_3 = published.table("mdn_table3")
+    row = tables.compare(made, ["task", "neuron"], published=table_3).iloc[0]
+    assert (row.published, row.ours) == (98.67, 90.0) and math.isnan(row.difference)
+    gap = tables.contrast(made, ["task"], "neuron", ["2-FS"], ["2-RS"], published=table_3).iloc[0]
+    assert gap.published > 0 and gap.ours == 0 and math.isnan(gap.difference)
+
+
 def test_passports_travel_with_a_table():
     runs = [
         record(),
