@@ -85,9 +85,10 @@ FINDINGS = (
         "points above a 1st-order neuron with the best of five leaks, as MDN trains it; LIF, the same neuron "
         "with another gradient, is nearer. Without the sigmoid the 1st-order neuron gains {signed_first}, "
         "and the better of the two as published minus it is {signed_gap} points ({signed_gap_epochs}); with "
-        "the sigmoid taken from both it is undecided. Part of it is the learning rate: behind the sigmoid three times "
-        "Table 1's gives the 1st-order neuron with τ = 2 {faster_first} points. Bounding that current, keeping it from being "
-        "negative and starting it near the threshold costs {sigmoid_bounded}, {sigmoid_positive} and "
+        "the sigmoid taken from both it is undecided. Part of it is the learning rate: behind the sigmoid "
+        "three times Table 1's gives the 1st-order neuron with τ = 2 {faster_first} points. Bounding that "
+        "current, keeping it from being negative and starting it near the threshold costs "
+        "{sigmoid_bounded}, {sigmoid_positive} and "
         "{sigmoid_start} points, each undecided. On N-MNIST (a part) gain and difference are "
         "{signed_first_n_mnist} and {signed_gap_n_mnist}, on speaker gender both are undecided "
         "([chapter 08](notebooks/08_time.ipynb)).",
