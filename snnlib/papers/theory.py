@@ -48,14 +48,10 @@ def multiplier(v_star) -> np.ndarray:
     return 2 * np.asarray(v_star, float)
 
 
-def nullclines(v, current, theta_b: float) -> tuple[np.ndarray, np.ndarray]:
-    """U on the nullclines: dV/dt = 0 on the parabola U = V^2 - V + I, dU/dt = 0 on the line U = theta_b V."""
-    v = np.asarray(v, float)
-    return v * v - v + current, theta_b * v
-
-
 def equilibria(current: float, theta_b: float) -> np.ndarray:
-    """V of the joint fixed points of V and U, where the nullclines cross, ascending: none, one or two."""
+    """V of the joint fixed points of V and U, ascending: none, one or two. There the nullclines cross, the
+    parabola U = V^2 - V + I on which dV/dt = 0 and the line U = theta_b V on which dU/dt = 0.
+    """
     discriminant = (1 + theta_b) ** 2 / 4 - current
     if discriminant < 0:
         return np.array([])
