@@ -104,7 +104,9 @@ def plif_fig7(
                 for layer, colour in zip(taus, layer_colours(taus.shape[1]), strict=True):
                     axis.plot(taus[layer], color=colour, ls=dashes, **look)
         axis.set_xscale("symlog", linthresh=a_pass, linscale=0.4)  # the untrained net has a place too
-        axis.set_xlim(left=0)
+        powers = [n for n in range(2, 8) if 10**n > 2 * a_pass]  # where they do not print over the 0
+        axis.set_xticks([0, *(10**n for n in powers)], ["0", *(f"$10^{n}$" for n in powers)])
+        axis.set_xlim(0, axis.dataLim.x1 * 1.5)
         axis.set_xlabel("updates of the weights")
         axis.set_yscale("log")
         axis.set_yticks([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"], minor=False)
