@@ -79,7 +79,7 @@ def scoreboard(records: list[dict], claims: pd.DataFrame | None = None) -> pd.Da
     table.attrs["passports"] = {words: seen for runs in tested for words, seen in tables.behind(runs).items()}
     open_to_test = table.reason == ""
     table["p"] = table.p.where(open_to_test)
-    planned = planned_tests()
+    planned, bands = planned_tests(), selection.along_bands(records)
     for family, p in table.groupby("family").p:
         table.loc[p.index, "p_holm"] = verdicts.holm(p.tolist(), planned.get(family, 0))
     for place, (claim, effect) in enumerate(zip(claims.itertuples(index=False), effects, strict=True)):
@@ -87,6 +87,7 @@ def scoreboard(records: list[dict], claims: pd.DataFrame | None = None) -> pd.Da
         theirs = {"the paper's own number": row.published, "the authors' own run": row.authors}
         if open_to_test[place]:
             verdict, reason = _judge(claim, effect, row.p_holm, theirs)
+            verdict, reason = _on_both_axes(claim, effect, verdict, reason, bands)
             table.loc[place, ["verdict", "reason"]] = verdict, reason
         elif not claim.computed:
             against = _against(claim, verdicts.FAILS, theirs)
@@ -156,6 +157,21 @@ def _judge(claim, effect: Effect, p_holm: float, theirs: dict[str, float]) -> tu
         verdict, words = verdicts.UNDECIDED, ["holds in our networks", *words]
     words += against
     return verdict, "; ".join(dict.fromkeys(filter(None, words)))
+
+
+def _on_both_axes(claim, effect: Effect, verdict: str, reason: str, bands: list[dict]) -> tuple[str, str]:
+    """Verdict and reason, where the MDN authors' code steps through the spoken digits along the bands and our
+    runs along time, as the text: a verdict that the other axis turns is undecided.
+    """
+    if claim.paper != "mdn" or "tidigits" not in claim.arguments.get("task", ()):
+        return verdict, reason
+    other = measure(claim)(bands, claim.arguments)
+    if other is None or other.n < verdicts.FEWEST_SEEDS or other.left_out != effect.left_out:
+        return verdict, reason
+    words = f"{other.ours:.2f} with steps along the bands, as in the authors' code ({other.n} seeds)"
+    if verdict not in (verdicts.UNDECIDED, verdicts.side(claim.test, claim.sesoi, other.ours)):
+        verdict, words = verdicts.UNDECIDED, f"its readings disagree: {words}"
+    return verdict, "; ".join(filter(None, (reason, words)))
 
 
 def _against(claim, verdict: str | None, theirs: dict[str, float]) -> list[str]:

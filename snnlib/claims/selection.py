@@ -41,6 +41,19 @@ def matches(record: dict, task: str, setting: str) -> bool:
     return record["paper"] == "mdn" and not config.get("validation")
 
 
+def along_bands(records: Iterable[dict]) -> list[dict]:
+    """The records of the other reading of the spoken digits: those that step along the bands, as the MDN
+    authors' code has it, in the place of those that step along time, as the text.
+    """
+    band = [["time_axis", "band"]]
+    return [
+        record | {"config": record["config"] | {"task_options": []}} if options == band else record
+        for record in records
+        for options in [list(map(list, record["config"]["task_options"]))]
+        if record["task"] != "tidigits" or options == band
+    ]
+
+
 def seeds_of(records: Iterable[dict], task: str, settings: Iterable[str]) -> dict[int, list[dict]]:
     """Seed -> one record per setting, for the seeds that have all of them under one budget.
 

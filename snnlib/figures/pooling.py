@@ -24,36 +24,40 @@ def windows(spikes: np.ndarray) -> np.ndarray:
     return split.transpose(0, 1, 2, 4, 3, 5).reshape(steps, channels, height // 2, width // 2, 4)
 
 
-def winners(windowed: np.ndarray) -> np.ndarray:
+def winners(windowed: np.ndarray, draw: np.random.Generator | None = None) -> np.ndarray:
     """Which of the four passes its spike at each step, ``[T, C, H, W]``: 0 to 3, or -1 where none fires.
 
     Of several that fire at once the first in order counts, which is the one that PyTorch's max-pooling sends
-    the gradient to; the paper draws one at random. What leaves the pooling is the same either way.
+    the gradient to, or with ``draw`` one at random (PLIF Fig. 5). What leaves the pooling is the same.
     """
-    return np.where(windowed.any(-1), windowed.argmax(-1), -1)
+    of = windowed if draw is None else windowed * draw.random(windowed.shape)
+    return np.where(windowed.any(-1), of.argmax(-1), -1)
 
 
 def changes(windowed: np.ndarray) -> np.ndarray:
-    """How often the connection of each window moves from one passed spike to the next, ``[C, H, W]``."""
-    passing = winners(windowed)
-    moved, last = np.zeros(passing.shape[1:], int), np.full(passing.shape[1:], -1)
-    for step in passing:
-        moved += (step >= 0) & (last >= 0) & (step != last)
-        last = np.where(step >= 0, step, last)
+    """How often the connection of each window has to move, ``[C, H, W]``: the least number of times over all
+    choices among neurons that fire at once.
+    """
+    able, moved = np.ones(windowed.shape[1:], bool), np.zeros(windowed.shape[1:-1], int)
+    for firing in windowed.astype(bool):  # able: have fired at every passed spike since the last move
+        still, passes = able & firing, firing.any(-1)
+        moves = passes & ~still.any(-1)
+        moved += moves
+        able = np.where(moves[..., None], firing, np.where(passes[..., None], still, able))
     return moved
 
 
 def liveliest(windowed: np.ndarray) -> tuple[int, int, int]:
-    """(channel, row, column) of the window whose connection moves most often; of equals, the one that most
-    neurons take part in."""
-    passing = winners(windowed)
-    partners = np.stack([(passing == place).any(0) for place in range(4)]).sum(0)
-    best = int((changes(windowed) + 0.1 * partners).argmax())
-    return tuple(int(i) for i in np.unravel_index(best, passing.shape[1:]))
+    """(channel, row, column) of the window whose connection has to move most often; of equals, the one that
+    most neurons take part in.
+    """
+    taking_part = windowed.any(0).sum(-1)
+    best = int((changes(windowed) + 0.1 * taking_part).argmax())
+    return tuple(int(i) for i in np.unravel_index(best, windowed.shape[1:-1]))
 
 
 def plif_fig5(spikes: np.ndarray) -> plt.Figure:
-    """PLIF Fig. 5: spike max-pooling rewires the net at every step.
+    """PLIF Fig. 5: spike max-pooling connects whoever fires.
 
     (a), (b) the paper's drawing: three neurons, one of which fires at a time, and the connections that this
     makes over time. (c) the liveliest 2 x 2 window of a trained net. (d) its channel: colour says which

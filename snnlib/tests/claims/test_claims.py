@@ -436,3 +436,21 @@ def test_fewer_steps_are_an_option_of_the_data_set():
     plif = {"seeds": 1, "epochs": 1, "train_samples": 40, "test_samples": 20, "channels": 4, "features": 16}
     runs = grids.fewer_steps([4, 2], **plif)
     assert [run.task_options for run in runs] == [(("time_steps", 4),), (("time_steps", 2),)]
+
+
+def test_a_verdict_that_the_other_axis_of_the_spoken_digits_turns_is_undecided():
+    def both(along_time, along_bands):
+        spatial = {"2-FS": [70.0, 70.2, 70.4], "2-RS": [70.0, 70.2, 70.4]}
+        boards = []
+        for gain in (along_time, along_bands):
+            temporal = {name: [70 + gain + 0.1 * seed for seed in range(3)] for name in ("2-SDS", "2-WDS")}
+            boards.append(runs(spatial | temporal, "tidigits", source="open set"))
+        for run in boards[1]:
+            run["config"]["task_options"] = [["time_axis", "band"]]
+        return judge(boards[0] + boards[1], "temporal_tidigits").loc["temporal_tidigits"]
+
+    turned, same = both(9, -3), both(9, 5)
+    assert turned.verdict == "undecided" and "its readings disagree: -3.10 with steps along" in turned.reason
+    assert same.verdict == "holds" and "4.90 with steps along the bands" in same.reason
+    assert turned.ours == same.ours  # the number stays that of the text's axis
+    assert both(0.2, 9).verdict == both(-9, 9).verdict == "undecided"

@@ -1,6 +1,6 @@
 """The parts of the PLIF figures that compute something, and that every figure can be drawn from records."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -76,6 +76,24 @@ def test_connection_moves_are_counted_across_silent_steps():
     windowed = np.eye(5)[places][:, None, None, None, :4]
     assert pooling.changes(windowed).item() == 2
     assert pooling.liveliest(windowed) == (0, 0, 0)
+
+
+def test_only_moves_that_no_choice_avoids_are_counted():
+    windowed = (np.random.default_rng(0).random((6, 1, 5, 6, 4)) < 0.4).astype(float)
+    windowed[:, 0, 0, 0] = np.eye(4)[[3, 1, 0, 2, 0, 1]]  # the fourth fires throughout, others beside it
+    windowed[:, 0, 0, 0, 3] = 1
+    counted = pooling.changes(windowed)
+    assert counted[0, 0, 0] == 0
+    for row, column in np.ndindex(5, 6):
+        passed = [np.flatnonzero(step) for step in windowed[:, 0, row, column] if step.any()]
+        every = [sum(a != b for a, b in pairwise(way)) for way in product(*passed)]
+        assert counted[0, row, column] == min(every)
+
+
+def test_a_tie_is_drawn_among_those_that_fire():
+    windowed = np.tile([0.0, 1.0, 1.0, 0.0], (200, 1, 1, 1, 1))
+    drawn = pooling.winners(windowed, np.random.default_rng(0))
+    assert set(drawn.flat) == {1, 2}
 
 
 def record(neuron, tau, seed):
