@@ -2,7 +2,7 @@
 
 ``listed()`` reads the claims, ``scoreboard(records)`` judges them. A row names the function that measures it
 (``measures`` for runs, ``computed`` for mathematics) with its arguments, the decision rule (``verdicts``) and
-the smallest effect that counts. All of that was fixed before the runs were looked at.
+the smallest effect that counts. Chapter 06 says which of that was fixed before the runs were looked at.
 """
 
 import math

@@ -11,6 +11,7 @@ import numpy as np
 
 from snnlib import networks
 from snnlib.claims.measures import pool
+from snnlib.claims.selection import ENOUGH_SEEDS, budget, width
 from snnlib.claims.verdicts import Effect
 from snnlib.runs.time_grids import RATES
 
@@ -26,7 +27,8 @@ def contrast(records: list[dict], arguments: dict[str, list[str]]) -> Effect | N
     combine = COMBINE[arguments.get("side", ["mean"])[0]]
     names, best, found, numbers = arguments["a"] + arguments["b"], arguments.get("best", []), {}, {}
     for task in arguments["task"]:
-        a, b = (_values(records, task, arguments[side], side in best) for side in "ab")
+        runs = _runs(records, task, names)
+        a, b = (_values(runs, arguments[side], side in best) for side in "ab")
         found[task] = {seed: a[seed][1] + b[seed][1] for seed in sorted(set(a) & set(b))}
         for seed in found[task]:
             numbers[task, seed] = float(combine(a[seed][0]) - combine(b[seed][0]))
@@ -41,11 +43,12 @@ def contrast(records: list[dict], arguments: dict[str, list[str]]) -> Effect | N
 
 def _without(records, arguments, effect: Effect) -> dict[str, object]:
     """What an effect left out: settings that were to be compared for the best and have no runs."""
+    of_tasks = [_runs(records, task, arguments["a"] + arguments["b"]) for task in arguments["task"]]
     missing = tuple(
         setting
         for side in arguments.get("best", ())
         for setting in arguments[side]
-        if not any(_values(records, task, [setting], False) for task in arguments["task"])
+        if not any(_values(runs, [setting], False) for runs in of_tasks)
     )
     note = "; ".join(filter(None, (effect.note, f"without {', '.join(missing)}" if missing else "")))
     return {"left_out": effect.left_out + missing, "note": note}
@@ -78,7 +81,7 @@ def quiet(records: list[dict], arguments: dict[str, list[str]]) -> Effect | None
     """6 minus the spike rate of the hidden layer in percent; of the settings ``a`` the mean."""
     found = {}
     for task in arguments["task"]:
-        values = _values(records, task, arguments["a"], False)
+        values = _values(_runs(records, task, arguments["a"]), arguments["a"], False)
         found[task] = {seed: runs for seed, (_, runs) in values.items()}
     return pool(
         found, lambda task, runs: 6 - 100 * float(np.mean([r["spike_rates"][0] for r in runs])), arguments
@@ -94,18 +97,34 @@ def setting_of(record: dict) -> str:
     return "/".join([record["neuron"], *(f"{name}:{value}" for name, value in parts.items() if value)])
 
 
-def _values(records, task, settings, best) -> dict[int, tuple[list[float], list[dict]]]:
-    """Seed -> (values, records) of the settings, for seeds that have all of them; of ``best`` the best one.
-    Of several sizes of data the largest counts.
+def _runs(records, task, settings) -> dict[str, dict[int, dict]]:
+    """Setting -> seed -> record, of one budget: of those that have the most settings (with ENOUGH_SEEDS
+    seeds, then at all) the one with the most training. ``counts`` has epochs and a size of its own.
     """
-    sizes: dict[tuple, dict] = {}
-    for record in records:
-        if record["task"] == task and record["config"].get("tests"):
-            size = (record["train_samples"], record["test_samples"], record["dataset"])
-            sizes.setdefault(size, {}).setdefault(setting_of(record), {})[record["seed"]] = record
-    if not sizes:
-        return {}
-    runs = sizes[max(sizes)]
+    names = {setting.partition("/test:")[0] for setting in settings}
+    budgets: dict[tuple, dict] = {}
+    for record in sorted(records, key=lambda r: r.get("hash", "")):
+        if record["task"] == task and record["config"].get("tests") and setting_of(record) in names:
+            samples, epochs, *rest = budget(record)
+            hidden = width(record["network"])
+            same = (samples, rest[0], record["dataset"], *((epochs, hidden, rest[-1]) if hidden else ()))
+            budgets.setdefault(same, {}).setdefault(setting_of(record), {})[record["seed"]] = record
+    whole = {same: runs | budgets.get(same[:3], {}) for same, runs in budgets.items()}
+
+    def preferred(same):
+        seeds = list(map(len, whole[same].values()))
+        return (
+            sum(n >= ENOUGH_SEEDS for n in seeds),
+            len(seeds),
+            len(same),
+            same[0] * max(same[3:4], default=0),
+        )
+
+    return whole[max(whole, key=preferred)] if whole else {}
+
+
+def _values(runs, settings, best) -> dict[int, tuple[list[float], list[dict]]]:
+    """Seed -> (values, records) of the settings, for seeds that have all of them; of ``best`` the best."""
     columns = []
     for setting in settings:
         name, _, how = setting.partition("/test:")

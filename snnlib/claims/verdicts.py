@@ -1,4 +1,4 @@
-"""From an effect to a verdict: decision rules, fixed before any number was looked at, and Holm's correction.
+"""From an effect to a verdict: decision rules, and Holm's correction.
 
 Every rule compares one number with the smallest effect that counts (SESOI). p is the t-test against the
 boundary named in the rule, doubled, because which side is tested depends on where the effect lies; a verdict
@@ -166,8 +166,8 @@ def decide(test: str, sesoi: float, effect: Effect, p_corrected: float) -> tuple
         return UNDECIDED, "one seed" if effect.n == 1 else f"{effect.n} seeds"
     if effect.dead and effect.living is None:
         return UNDECIDED, "every seed has a run that never learned"
-    if effect.dead and effect.living.n < 2:
-        return UNDECIDED, "fewer than two seeds without a run that never learned"
+    if effect.dead and effect.living.n < FEWEST_SEEDS:
+        return UNDECIDED, f"fewer than {FEWEST_SEEDS} seeds without a run that never learned"
     if not math.isfinite(p_corrected):
         return UNDECIDED, f"the same value for all {effect.n} seeds"
     if p_corrected < ALPHA:

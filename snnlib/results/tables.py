@@ -165,12 +165,16 @@ def seeds(records: Iterable[dict], keys: Sequence[str]) -> pd.DataFrame:
 
 
 def never_learned(record: dict) -> bool:
-    """Whether a run is dead: its output layer is silent at the end, so it answers every sample alike.
+    """Whether a run is dead: at the end it answers every sample alike.
 
-    A mean over living and dead networks describes neither, so tables and claims keep them apart.
+    Its output layer is silent; or it is right for the same share of the test samples, half at most, after
+    each of the last five epochs or under each disturbance of them, as outputs that fire whatever they see
+    are. A mean over living and dead networks describes neither, so tables and claims keep them apart.
     """
-    rates = record.get("spike_rates")
-    return bool(rates) and rates[-1] == 0
+    rates, tests = record.get("spike_rates"), list((record.get("tests") or {}).values())
+    after = [point["test_accuracy"] for point in record.get("curve", ())[-5:]]
+    stuck = (len(same) >= 5 and len(set(same)) == 1 and same[0] <= 50 for same in (after, tests))
+    return bool(rates) and rates[-1] == 0 or any(stuck)
 
 
 def key(record: dict, name: str):

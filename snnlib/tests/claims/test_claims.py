@@ -1,5 +1,6 @@
 """The scoreboard: claims are complete data, rules decide as they say, gaps in the records are named."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -170,6 +171,36 @@ def test_dead_runs_decide_nothing_alone():
     assert (wild.n, wild.dead, wild.verdict) == (4, 1, "undecided") and wild.ours > 10
     none_left = judge([run | {"spike_rates": [0.4, 0.0]} for run in alive], "spatial_mnist").iloc[0]
     assert none_left.verdict == "undecided" and "every seed has a run that never learned" in none_left.reason
+
+
+def test_two_living_seeds_decide_nothing():
+    values = verdicts.over_seeds({0: 5.0, 1: 5.1})
+    effect = dataclasses.replace(verdicts.over_seeds({0: 5.0, 1: 5.1, 2: 4.9}), dead=1, living=values)
+    assert verdicts.decide("above", 1.0, effect, 1e-4)[0] == "undecided"
+    assert verdicts.decide("above", 1.0, dataclasses.replace(effect, dead=0), 1e-4)[0] == "holds"
+
+
+def test_which_of_two_records_counts_hangs_on_no_order():
+    plain = runs({"2-FS": [1.0], "2-RS": [2.0]})
+    again = [run | {"hash": "0", "accuracy_last": 9.0} for run in plain]  # chapter 08's, with tests
+    again = [run | {"config": run["config"] | {"tests": ["in order"]}} for run in again]
+    for records in (plain + again, again + plain):
+        found = selection.seeds_of(records, "mnist", ["2-FS", "2-RS"])
+        assert [run["accuracy_last"] for run in found[0]] == [1.0, 2.0]
+
+
+def test_frames_schedules_and_the_width_of_the_fc_layer_are_part_of_a_budget():
+    a, b = record("PLIF", 0, 50.0, "dvs128_gesture"), record("LIF", 0, 60.0, "dvs128_gesture")
+    a["config"]["task_options"] = [["resolution", 32], ["time_steps", 8]]
+    assert selection.seeds_of([a, b], "dvs128_gesture", ["PLIF/2/max", "LIF/2/max"]) == {}
+    b["config"]["task_options"] = a["config"]["task_options"]
+    assert len(selection.seeds_of([a, b], "dvs128_gesture", ["PLIF/2/max", "LIF/2/max"])) == 1
+    b["config"] |= {"schedule": "cosine64"}
+    assert selection.seeds_of([a, b], "dvs128_gesture", ["PLIF/2/max", "LIF/2/max"]) == {}
+    narrow, wide = (rung(w, [80.0, 81.0, 82.0], [72.0, 73.2, 73.9]) for w in (8, 16))
+    odd = [run | {"network": "c8k3s1-FC2", "hash": run["hash"] + "x"} for run in narrow[:1] + narrow[3:4]]
+    rungs = selection.across_widths(odd + narrow + wide, "fashion_mnist", ["LIF/2/max", "LIF/16/max"])
+    assert [len(seeds) for seeds in rungs.values()] == [3, 3]
 
 
 def test_a_verdict_against_the_papers_own_number_says_so():

@@ -5,11 +5,14 @@ import pytest
 from snnlib.claims import temporal
 
 
-def record(neuron, seed, accuracy, *, order="", tau=0.0, task="tidigits", network="mlp-5", **tests):
+def record(
+    neuron, seed, accuracy, *, order="", tau=0.0, task="tidigits", network="mlp-5", epochs=15, **tests
+):
     config = {"tau": tau, "tests": ["in order", *tests]} | ({"order": order} if order else {})
+    config |= {"epochs": epochs, "batch_size": 10, "task_options": []}
     return {
         "config": config,
-        "hash": f"{neuron}{seed}{order}{tau}{task}{network}",
+        "hash": f"{neuron}{seed}{order}{tau}{task}{network}{epochs}",
         **{"task": task, "neuron": neuron, "seed": seed, "network": network},
         **{"accuracy_last": accuracy, "tests": {"in order": accuracy, **tests}},
         **{"train_samples": 60, "test_samples": 40, "dataset": "digits", "source": "part"},
@@ -63,6 +66,20 @@ def test_parts_are_told_setting_by_setting():
     }
 
 
+def test_budgets_are_never_mixed_and_one_larger_record_takes_nothing_away():
+    arguments = {"task": ["tidigits"], "a": ["2-WDS"], "b": ["2-FS"]}
+    longer = [record("2-WDS", seed, 20 + seed, epochs=30) for seed in range(3)]
+    larger = [record("2-WDS", 0, 99) | {"train_samples": 61}]
+    for records in (RECORDS + longer + larger, larger + longer + RECORDS):
+        effect = temporal.contrast(records, arguments)
+        assert effect.ours == pytest.approx(10) and {r["config"]["epochs"] for r in effect.records} == {15}
+    both = longer + [record("2-FS", seed, 30 + seed, epochs=30) for seed in range(3)]
+    assert temporal.contrast(RECORDS + both, arguments).ours == pytest.approx(-10)  # more training, and whole
+    linear = [record("counts", seed, 40, network="mlp-0", epochs=250) for seed in range(3)]
+    beside = temporal.contrast(RECORDS + linear, arguments | {"b": ["counts"]})
+    assert beside.ours == pytest.approx(31)  # a classifier of its own epochs
+
+
 def test_runs_of_the_papers_do_not_count():
     plain = [r | {"config": {"tau": 0.0}} for r in RECORDS]
     assert temporal.contrast(plain, {"task": ["tidigits"], "a": ["2-WDS"], "b": ["2-FS"]}) is None
@@ -75,11 +92,14 @@ def test_quiet_is_what_is_left_of_six_percent():
 
 def searched(neuron, rate, seed, held_out, tested):
     r = record(neuron, seed, tested)
-    curve = [{"epoch": 0, "validation_accuracy": 99.0}, {"epoch": 1, "validation_accuracy": held_out}]
+    curve = [
+        {"epoch": epoch, "test_accuracy": tested, "validation_accuracy": seen}
+        for epoch, seen in enumerate((99.0, held_out))
+    ]
     return r | {
         "paper": "mdn",
         "curve": curve,
-        "config": {"tau": 0.0, "learning_rate": rate, "validation": 0.15},
+        "config": {**r["config"], "learning_rate": rate, "validation": 0.15, "tests": []},
     }
 
 

@@ -215,6 +215,19 @@ def test_a_shown_p_is_never_zero():
     assert tables.shown(table, 3).ours.tolist() == ["-2.000", "0.000", "0.500"]
 
 
+def test_a_network_that_answers_every_sample_alike_never_learned():
+    def run(accuracies, tests=(), rate=0.2):
+        curve = [{"epoch": e, "test_accuracy": a} for e, a in enumerate(accuracies)]
+        return {"curve": curve, "tests": {f"{i}": t for i, t in enumerate(tests)}, "spike_rates": [0.5, rate]}
+
+    assert tables.never_learned(run([8.0, 9.0], rate=0.0))  # silent
+    assert tables.never_learned(run([8.0, *[11.0] * 5]))  # the same outputs fire whatever they see
+    assert tables.never_learned(run([8.0, 11.0, 12.0], tests=[10.0] * 5))
+    assert not tables.never_learned(run([8.0, *[11.0] * 4]))
+    assert not tables.never_learned(run([8.0, *[99.0] * 5], tests=[99.0] * 5))
+    assert not tables.never_learned(run([8.0, 30.0, 30.0, 30.0, 30.0, 31.0], tests=[30, 30, 30, 30, 29]))
+
+
 def test_runs_that_never_learned_stay_out_of_means_and_are_counted():
     """A silent output layer answers at chance; its number in a mean would describe no network."""
     dead = {"spike_rates": [0.6, 0.0]}
