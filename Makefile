@@ -105,8 +105,10 @@ site: env  ## the notebooks, this README and the library as a site, into results
 lab: env  ## open JupyterLab on the notebooks
 	@$(PY) -m jupyterlab notebooks
 
-publish: env  ## put the outputs of the PROFILE's executed chapters into notebooks/, and the results into README.md
+publish: env  ## put the outputs of the PROFILE's executed chapters into notebooks/, and the results into README.md; run the solutions
 	@$(PY) -m snnlib.chapters publish --profile $(PROFILE)
+	@$(PY) -m jupyter nbconvert --log-level=ERROR --to notebook --execute --inplace \
+	  --ExecutePreprocessor.record_timing=False notebooks/solutions/*.ipynb
 
 clean:  ## remove results and caches; keeps data, .venv and, unless you say yes, long runs
 	@rm -rf results/smoke results/quick results/.data .pytest_cache .ruff_cache .hypothesis
