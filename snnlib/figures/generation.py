@@ -242,7 +242,7 @@ def mdn_fig3(sources) -> plt.Figure:
         "one neuron": {"marker": ".", "color": CLUSTER_COLOURS[0], "ms": 6},
         "K-means centre": {"marker": "X", "color": CLUSTER_COLOURS[0], "ms": 9, "mec": "white"},
         ring: {"marker": "o", "mfc": "none", "mec": INK, "ms": 11},
-        "published centre": {"marker": "*", "color": "#E8B500", "mec": INK, "ms": 11},
+        "centre in the authors' code": {"marker": "*", "color": "#E8B500", "mec": INK, "ms": 11},
     }
     handles = [plt.Line2D([], [], ls="", label=name, **look) for name, look in marks.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
