@@ -40,17 +40,12 @@ def tensors(key: dict, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tenso
 
 
 def load(name: str, read: Callable[[Path], Any]):
-    """``read`` of the cached file ``name``, or None; a damaged file is removed."""
+    """``read`` of the cached file ``name``, or None; a file that is not what was stored is removed."""
     for folder in folders():
-        try:
-            if (folder / f"{name}.sha256").read_text() != _digest(folder / name, "sha256"):
-                raise ValueError("not what was stored")
-            return read(folder / name)
-        except FileNotFoundError:
-            continue
-        except Exception:  # a cache is never worth a failure: make it again
-            with contextlib.suppress(OSError):
-                (folder / name).unlink()
+        with contextlib.suppress(Exception):  # a cache is never worth a failure: make it again
+            if (folder / f"{name}.sha256").read_text() == _digest(folder / name, "sha256"):
+                return read(folder / name)
+            (folder / name).unlink()
     return None
 
 

@@ -18,17 +18,23 @@ jitter:k     every step shows what happens up to k steps earlier or later;
 warp:w       time runs w times as fast, and the last step stays when it is over."""
 
 
+LARGEST = 1000
+"""More of noise, steps or speed leaves nothing of the input, and overflows in the end."""
+
+
 def checked(how: str) -> tuple[str, float]:
     """(what, strength) of a disturbance in words. ValueError for one that is not known."""
     what, _, strength = how.partition(":")
     try:
-        if how in ORDERS or (what in STRENGTHS and float(strength) > 0):
+        if how in ORDERS or (
+            what in STRENGTHS and 0 < float(strength) <= (1 if what == "deletion" else LARGEST)
+        ):
             return what, float(strength or 0)
     except ValueError:
         pass
     raise ValueError(
-        f"{how!r} is no order or disturbance of time: use {', '.join(ORDERS)} or, with a strength above 0, "
-        f"{', '.join(f'{name}:0.5' for name in STRENGTHS)}."
+        f"{how!r} is no order or disturbance of time: use {', '.join(ORDERS)} or, with a strength above 0 "
+        f"(deletion up to 1, else {LARGEST}), {', '.join(f'{name}:0.5' for name in STRENGTHS)}."
     )
 
 

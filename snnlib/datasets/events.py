@@ -22,6 +22,7 @@ IMAGES = {
     "cifar10_dvs": ("cifar10", (3, 32, 32), standins_events.loop_recording, "a closed loop, twice,"),
 }
 POOL = {"train": 2_000, "test": 500}  # so many images at most
+CAMERA = "Simulated event camera over "
 SMALL_CAMERA = 64  # pixels a side: simulated in place of 128 if the frames are no larger, in half the time
 
 
@@ -68,7 +69,7 @@ def _standin(r: Recordings) -> Source:
             # With source="stand-in" the images are stand-ins too: nothing then depends on the data root.
             _, base = registry.first(registry.entry(name), paper, {"source": options["source"]})
             seen = base.dataset.removesuffix(f", stand-in for {registry.PAPER_TITLE[name]}")
-            dataset = f"Simulated event camera over {seen}"
+            dataset = CAMERA + seen
             note, licence = f"Simulated: {movement} over images of {base.dataset}.", base.licence
             made_of = f"{base.source} {base.fingerprint}"
         else:

@@ -6,6 +6,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ..reading import NeedsTorch
+
 
 class SourceError(ValueError):
     """A data file is there but cannot be used: SourceError(which file, what was expected, what to do)."""
@@ -22,10 +24,11 @@ def fetch_again(name: str) -> str:
 @contextlib.contextmanager
 def reading(path: Path | str, what: str, remedy: str) -> Iterator[None]:
     """Within the block everything that a reader raises becomes a SourceError: ``path`` was expected to be
-    ``what``, why it is not, ``remedy``. A missing package stays an ImportError."""
+    ``what``, why it is not, ``remedy``. A missing package stays an ImportError, and a
+    missing PyTorch a NeedsTorch."""
     try:
         yield
-    except (SourceError, ImportError, KeyboardInterrupt, SystemExit, GeneratorExit):
+    except (SourceError, ImportError, NeedsTorch, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except (
         BaseException

@@ -13,20 +13,36 @@ from pathlib import Path
 from snnlib import datasets, paths, saved
 from snnlib.exchange import archive, authors, compare
 from snnlib.papers import published
+from snnlib.runs import jobs, kept
 from snnlib.training import evaluate
 
 
 def test(folder: Path) -> str:
-    """A sentence: the accuracy of the network in ``folder`` on the test set of its task, and on what data."""
+    """A sentence: the accuracy of the network in ``folder`` on the test set of its task, and on what data. A
+    network of a recorded run is tested as its record was. ValueError where the task is not known, is not
+    what the network was made for, or has other data here than the run.
+    """
     network = saved.load(folder)
     config = network.config
     if not {"task", "paper"} <= config.keys():
         raise ValueError(
             f"{folder / saved.CONFIG} names no task and paper; only with them a test set is known."
         )
-    task = datasets.load(config["task"], paper=config["paper"], train=1)
-    size = task.test_batch_size(16)
-    accuracy, rates = evaluate(network, task.test_x, task.test_y, task.encode, size)
+    run = compare.run_of(config) if {"run", "layers"} & config.keys() else None
+    view = datasets.view(config["task"], config["paper"], **dict(run.task_options if run else ()))
+    for name in ("time_steps", "input_shape", "encoding"):
+        known = list(view[name]) if isinstance(view[name], tuple) else view[name]
+        if config.get(name, known) != known:
+            raise ValueError(
+                f"{folder / saved.CONFIG} says {name} {config[name]}, but {config['task']} as "
+                f"{config['paper']} uses it has {known}; only that can be tested."
+            )
+    if run:
+        task, (accuracy, rates) = jobs.task_of(run), kept.accuracy(run, network)
+    else:
+        task = datasets.load(config["task"], paper=config["paper"], train=1)
+        size = task.test_batch_size(16)
+        accuracy, rates = evaluate(network, task.test_x, task.test_y, task.encode, size)
     data = f"{task.passport.dataset} ({task.passport.source})"
     table = published.table("plif_table2")
     rows = table[table.ours & (table.dataset == config["task"]) & (config["paper"] == "plif")]
@@ -52,7 +68,8 @@ def main(arguments=None) -> int:
     command.add_argument("--task", required=True)
     command.add_argument("--to", type=Path, required=True)
     command = commands.add_parser("archive", help="reports and archives that reviewers know")
-    command.add_argument("--to", type=Path, default=paths.results("archive"))
+    words = "a new or empty folder, or an earlier archive, which is replaced (default: %(default)s)"
+    command.add_argument("--to", type=Path, default=paths.results("archive"), help=words)
     options = parser.parse_args(arguments)
     try:
         if options.command == "nir":

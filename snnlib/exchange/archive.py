@@ -8,14 +8,15 @@ Crate). rocrate, roc-validator and mlcroissant write and check the last two.
 import json
 import logging
 import re
-import shutil
+import tempfile
 from pathlib import Path
 from unittest import mock
 
 import pandas as pd
 import yaml
 
-from snnlib import claims, files, paths
+from snnlib import claims, datasets, files, paths
+from snnlib.datasets import events, registry
 from snnlib.exchange import needed
 from snnlib.provenance import Passport
 from snnlib.results import ledger
@@ -29,11 +30,26 @@ WORDS = Path(__file__).with_name("archive.md")
 
 
 def write(to: Path) -> list[str]:
-    """Write everything below ``to`` (anew), validate it, and return a sentence for each archive and what its
-    validator said of it. ValueError if a validator refuses one, and without the packages.
+    """Write everything as the folder ``to``, validate it, and return a sentence for each archive and what its
+    validator said of it. ValueError if ``to`` is there and neither empty nor an earlier archive, if a
+    validator refuses one, and without the packages: what was in ``to`` then stays as it is.
     """
     needed("rocrate"), needed("rocrate_validator"), needed("mlcroissant")
-    shutil.rmtree(to, ignore_errors=True)
+    place, mark = to.resolve(), to / "ro-crate-metadata.json"
+    ours = mark.is_file() and NAME in mark.read_text(encoding="utf-8", errors="replace")
+    if place.exists() and not ours and (place.is_file() or any(place.iterdir())):
+        raise ValueError(f"{to} holds something else than an archive of ours; name a new or empty folder.")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as beside:
+        new = Path(beside) / "new"
+        said = _write(new)
+        if place.exists():
+            place.rename(Path(beside) / "old")  # which goes with the temporary folder
+        new.rename(place)
+    return [words.replace(str(new), str(to)) for words in said]
+
+
+def _write(to: Path) -> list[str]:
     records = list(store.records().values())
     summary, checklist = (part.strip() for part in _filled(records).split("\n---\n"))
     files.write_text(to / "SUMMARY.md", summary + "\n")
@@ -97,25 +113,34 @@ def _passports(records: list[dict]) -> list[Passport]:
 
 
 def licences() -> dict[str, str]:
-    """Data set -> its licence, from the table of data/README.md."""
+    """Data set -> its licence: of real ones from the table of data/README.md, of stand-ins their own."""
     text = (paths.ROOT / "data" / "README.md").read_text(encoding="utf-8")
     lines = (line.strip("|") for line in text.splitlines() if line[:2] == "| ")
     rows = [[cell.strip() for cell in line.split("|")] for line in lines]
-    return {row[0].split(": ")[-1]: row[4] for row in rows if len(row) == 5 and row[0] != "set"}
+    known = {row[0].split(": ")[-1]: row[4] for row in rows if len(row) == 5 and row[0] != "set"}
+    entries = [registry.entry(name) for name in datasets.names()]
+    own = [entry.sources[-1].locate(entry.papers[0], {"source": "stand-in"}) for entry in entries]
+    return known | {located.dataset.partition(", stand-in for ")[0]: located.licence for located in own}
+
+
+def licence(passport: Passport) -> str:
+    """The licence of the data behind a record: of the longest name in ``licences`` that its name begins with
+    (MNIST-1D is not MNIST), of a simulated camera that of the images it looks at; "" where none is known.
+    """
+    seen, known = passport.dataset.removeprefix(events.CAMERA), licences()
+    name = max((name for name in known if seen.startswith(name)), key=len, default="")
+    return passport.licence or known.get(name, "")
 
 
 def croissant(passport: Passport) -> dict:
     """Croissant 1.1 metadata of the data behind a record: what was read, from where, under which licence."""
     mlc = needed("mlcroissant")
-    known = licences()
-    own = passport.source == "stand-in"
-    licence = next((words for name, words in known.items() if passport.dataset.startswith(name)), "")
     words = f"{passport.label}. {passport.note} SHA-256 over the four tensors: {passport.checksum}."
     metadata = mlc.Metadata(
         ctx=mlc.Context(conforms_to="http://mlcommons.org/croissant/1.1"),
         name=re.sub(r"\W+", "-", passport.dataset).strip("-"),
         description=words,
-        license=["MIT, this project"] if own and not licence else [licence or "see data/README.md"],
+        license=[licence(passport) or "see data/README.md"],
         url="https://arxiv.org/abs/2010.03140",  # the task as the paper has it; data/README.md has the source
         version="1.0.0",
         cite_as="data/README.md says whom to cite",

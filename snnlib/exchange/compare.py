@@ -16,7 +16,7 @@ from snnlib import datasets, files, saved
 from snnlib.exchange import needed, nir_graph, simulators
 from snnlib.networks import recorded_spikes
 from snnlib.runs import jobs, store
-from snnlib.runs.config import from_config
+from snnlib.runs.config import Run, from_config
 from snnlib.training import random_stream, test_batches
 
 
@@ -56,15 +56,29 @@ def compare(folder: Path, to: Path, samples: int = 0) -> list[Path]:
         return [simulators.compare(name, graph, graph.with_suffix(".npz"), to) for name in platforms]
 
 
+def run_of(config: dict) -> Run:
+    """The recorded run of a kept network. ValueError where there is none, or it keeps only first layers."""
+    if "layers" in config:
+        raise ValueError(
+            f"Only the first {config['layers']} layers of this network are kept, which name no class; give "
+            "the folder of a whole one."
+        )
+    if (record := store.records().get(config.get("run"))) is None:
+        raise ValueError(
+            f"This network is not of a recorded run ({config.get('run')!r} is none), so no test set is "
+            "known; give the folder of one that is."
+        )
+    return from_config(record["config"])
+
+
 def tested_on(config: dict, samples: int = 0) -> tuple[datasets.Task, Tensor, Tensor]:
     """The task of a kept network, and of the first ``samples`` of its test set (0: all) the encoded inputs
-    ``[T, N, *]`` and labels ``[N]``.
+    ``[T, N, *]`` and labels ``[N]``. ValueError as for ``run_of``, and where its data are not here.
     """
-    if "run" not in config:
-        raise ValueError("This network is not of a recorded run, so no test set is known.")
+    run = run_of(config)
     if samples < 0:
         raise ValueError(f"{samples} samples make no test set; give a number of them, or 0 for all.")
-    task = jobs.task_of(from_config(store.records()[config["run"]]["config"]))
+    task = jobs.task_of(run)
     rows = torch.cat(test_batches(len(task.test_y), simulators.BATCH))[: samples or None]
     return task, task.batch(task.test_x[rows], random_stream(0, 0, "evaluate"), False), task.test_y[rows]
 

@@ -17,6 +17,7 @@ Threshold; export a network with average-pooling for them. NIR has no sigmoid an
 MDN's networks have no graph.
 """
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -34,17 +35,17 @@ DT = 1e-4
 
 
 def to_nir(network: nn.Sequential, input_shape: tuple[int, ...]):
-    """The graph (``nir.NIRGraph``) of a network for samples of ``input_shape``, tau in seconds.
-    ValueError names the layer that NIR cannot say.
+    """The graph (``nir.NIRGraph``) of a network for samples of ``input_shape``, tau in seconds. It shares no
+    memory with the network, which stays as it is. ValueError names the layer that NIR cannot say.
     """
-    nir = needed("nir")
+    nir, network = needed("nir"), copy.deepcopy(network).eval()
     nodes = {"input": nir.Input({"input": np.array(input_shape)})}
     with torch.no_grad():
         x = torch.zeros(1, 1, *input_shape)
         for number, layer in enumerate(network):
             for name, node in _nodes(nir, layer, tuple(x.shape[2:])):
                 nodes[f"layer{number}_{name}"] = node
-            x = layer.eval()(x)
+            x = layer(x)
     nodes["output"] = nir.Output({"output": np.array(x.shape[2:])})
     names = list(nodes)
     return nir.NIRGraph(nodes, list(zip(names, names[1:], strict=False)))
@@ -66,7 +67,7 @@ def _nodes(nir, layer: nn.Module, shape: tuple[int, ...]) -> list[tuple[str, obj
     if not isinstance(layer, TimeBatched):
         raise ValueError(f"NIR has no node for {type(layer).__name__}: it knows LIF neurons alone.")
     found, modules = [], list(layer)
-    for module, after in zip(modules, [*modules[1:], None], strict=True):
+    for before, module, after in zip([None, *modules[:-1]], modules, [*modules[1:], None], strict=True):
         if isinstance(module, nn.Conv2d):
             found.append(("conv", _conv(nir, module, after, shape)))
         elif isinstance(module, nn.Flatten):
@@ -83,8 +84,11 @@ def _nodes(nir, layer: nn.Module, shape: tuple[int, ...]) -> list[tuple[str, obj
             if not average:
                 maps = (shape[0], *(1 + (n - module.kernel_size) // module.stride for n in shape[1:]))
                 found.append(("any", nir.Threshold(np.full(maps, 0.5))))
-        elif not isinstance(module, nn.BatchNorm2d):
-            raise ValueError(f"NIR has no node for {type(module).__name__}; this network has no graph.")
+        elif not (isinstance(module, nn.BatchNorm2d) and isinstance(before, nn.Conv2d)):  # folded into it
+            where = " that follows no convolution" * isinstance(module, nn.BatchNorm2d)
+            raise ValueError(
+                f"NIR has no node for {type(module).__name__}{where}; this network has no graph."
+            )
     return found
 
 

@@ -63,24 +63,27 @@ def weights(r: Run, profile: str) -> dict | None:
         return None
     own, reference = folder(profile) / f"{record['hash']}.pt", kept.place(record["hash"])
     if own.exists():
-        path, remedy = own, f"delete them and {own.stem}.json"
-    elif reference:
-        path, remedy = reference / saved.WEIGHTS, "`git checkout` restores them"
-    else:
+        return load_weights(record, own)
+    if reference is None:
         return None
+    path = reference / saved.WEIGHTS
     try:
-        return load_weights(record, own) if path == own else saved.tensors(summed(path))
+        return saved.tensors(summed(path))
     except (ValueError, OSError) as error:
-        raise ValueError(f"The weights {path} are damaged ({error}); {remedy}.") from None
+        raise ValueError(f"The weights {path} are damaged ({error}); `git checkout` restores them.") from None
 
 
 def load_weights(record: dict, path: Path) -> dict:
     """The state_dict in a file beside a record; that of one without digest, of older code, may be as torch
-    saves it.
+    saves it. ValueError names a damaged file.
     """
-    content = path.read_bytes()
-    older = "digest" not in record and content.startswith(b"PK")
-    return _state(content if older else files.read_sealed(path))
+    try:
+        content = path.read_bytes()
+        older = "digest" not in record and content.startswith(b"PK")
+        return _state(content if older else files.read_sealed(path))
+    except (ValueError, OSError) as error:
+        remedy = f"delete them and {path.stem}.json"
+        raise ValueError(f"The weights {path} are damaged ({error}); {remedy}.") from None
 
 
 def _state(content: bytes) -> dict:
@@ -91,12 +94,17 @@ def _state(content: bytes) -> dict:
 
 
 def receive(content: dict[str, bytes], folder: Path) -> None:
-    """Write the files that a worker handed back, as ``jobs`` would have; ValueError for damaged ones."""
+    """Write the files that a worker handed back, as ``jobs`` would have; ValueError for damaged ones. A run
+    whose record is there already stays as it is; without one, weights that lie there are of another training.
+    """
     for name, text in content.items():
         if name.endswith(".json"):
             accepted(text, name)
-        if not (folder / name).exists():
-            files.write_atomically(folder / name, lambda temporary, text=text: temporary.write_bytes(text))
+    there = {path.stem for path in finished(folder)}
+    for name in sorted(content, reverse=True):  # a record last: with it a run is finished
+        if name.partition(".")[0] not in there:
+            write = functools.partial(Path.write_bytes, data=content[name])
+            files.write_atomically(folder / name, write)
 
 
 def finished(folder: Path) -> list[Path]:
@@ -202,22 +210,28 @@ def add(found: list[tuple[dict, Path]], replace: bool = False, repeats: bool = F
 
     A record that is there already stays as it is, unless ``replace``. Networks are kept (``kept.keep``) where
     they are a record's own; ``repeats``: those of a run trained once more, with other rounding, too.
+    ValueError names weights that are damaged, before anything is written.
     """
     known = records()
     new = {r["hash"]: compact(r) for r, _ in found if replace or r["hash"] not in known}
-    for name in sorted({_file(record) for record in new.values()}):
-        lines = [
-            json.dumps(record, sort_keys=True, allow_nan=False, separators=(",", ":")) + "\n"
-            for _, record in sorted((known | new).items())
-            if _file(record) == name
-        ]
-        files.write_text(paths.REFERENCE_RUNS / name, "".join(lines))
+    trained = []
     for record, path in found:
-        reference = (known | new)[record["hash"]]
-        same = reference["accuracy_last"] == record["accuracy_last"]
+        same = (known | new)[record["hash"]]["accuracy_last"] == record["accuracy_last"]
         if path.exists() and (same or repeats):
+            load_weights(record, path)  # and again below: not all of them are held at once
+            trained.append((record, path, same))
+    try:
+        for name in sorted({_file(record) for record in new.values()}):
+            lines = [
+                json.dumps(record, sort_keys=True, allow_nan=False, separators=(",", ":")) + "\n"
+                for _, record in sorted((known | new).items())
+                if _file(record) == name
+            ]
+            files.write_text(paths.REFERENCE_RUNS / name, "".join(lines))
+        for record, path, same in trained:
             kept.keep(record, load_weights(record, path), repeat=not same)
-    seal()
+    finally:
+        seal()  # stopped half-way too: what is there is whole, and the same call again adds the rest
     return len(new)
 
 

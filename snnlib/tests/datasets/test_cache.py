@@ -1,5 +1,6 @@
 """What is kept between runs is believed only where no one else could put it, and as it was put there."""
 
+import errno
 import os
 import tempfile
 
@@ -32,6 +33,18 @@ def test_a_flipped_bit_is_noticed(root):
     assert len(made) == 2
     (file.with_name(file.name + ".sha256")).unlink()  # nothing says what the file should be
     assert torch.equal(cached(made)["x"], torch.arange(5000)) and len(made) == 3
+
+
+def test_a_whole_file_outlives_a_failure_to_read_it(root, monkeypatch):
+    def too_many(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    assert cache.store("a", lambda temporary: temporary.write_bytes(b"good"))
+    assert cache.load("a", too_many) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "_digest", too_many)
+        assert cache.load("a", lambda path: path.read_bytes()) is None
+    assert cache.load("a", lambda path: path.read_bytes()) == b"good"
 
 
 def test_without_a_place_in_the_data_root_the_private_folder_is_used(root, tmp_path):

@@ -20,6 +20,8 @@ import torch
 
 from snnlib import datasets
 from snnlib.datasets import images, nettalk
+from snnlib.datasets.reading import reading
+from snnlib.reading import NeedsTorch
 
 from .data_files import (
     empty_root,  # noqa: F401
@@ -258,6 +260,11 @@ def outcome(row: str, column: str, root: Path, patch) -> str:
     same = all(map(torch.equal, tensors, found))
     assert same or other != identity, "other numbers under the same name"
     return SAME if other == identity else OTHER
+
+
+def test_a_missing_pytorch_is_no_damage():
+    with pytest.raises(NeedsTorch, match="It needs PyTorch"), reading("a.ts", "a file", "Install it again."):
+        raise NeedsTorch("It needs PyTorch")
 
 
 @pytest.mark.parametrize("column", COLUMNS)

@@ -41,7 +41,11 @@ def test_disturbances_are_as_strong_as_they_say():
     assert disturbed("warp:1.5")[-1, 0, 0] == 29 and disturbed("warp:0.5")[-1, 0, 0] == 14
 
 
-@pytest.mark.parametrize("how", ["", "sorted", "noise", "noise:-1", "noise:x", "shuffled:2", "warp:0"])
+@pytest.mark.parametrize(
+    "how",
+    ["", "sorted", "noise", "noise:-1", "noise:x", "shuffled:2", "warp:0"]
+    + ["deletion:2", "noise:inf", "noise:nan", "warp:inf", "jitter:inf", "jitter:1e30"],
+)
 def test_an_unknown_disturbance_is_named(how):
     with pytest.raises(ValueError, match="is no order or disturbance of time: use in order, shuffled"):
         disturbance.checked(how)

@@ -159,6 +159,17 @@ def test_what_is_damaged_is_fetched_again_by_name(server, root):
     assert fetch.fetch(["nettalk"], said.append) == {"nettalk": False} and "nettalk_small.mat" in said[-1]
 
 
+def test_an_archive_that_cannot_be_read_is_fetched(root, tmp_path, monkeypatch):
+    def asked(folder, file, *_):
+        raise OSError(f"asked for {file}")
+
+    monkeypatch.setattr(fetch, "download", asked)
+    (root / "NMNIST").mkdir()
+    (root / "NMNIST/train.zip").touch()
+    with pytest.raises(OSError, match="asked for NMNIST/train.zip"):
+        fetch.DOWNLOADS["n_mnist"].get(tmp_path)
+
+
 def test_a_second_fetch_waits_for_the_first(server, root):
     put_dictionary(server.mirror("slow"))
     (root / ".fetch-dead").mkdir()  # of a fetch that was killed

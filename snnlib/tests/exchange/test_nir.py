@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ import torch
 
 from snnlib import LIF, PLIF, FirstOrder, SecondOrder, conv_net, mlp, paths, recorded_spikes
 from snnlib.exchange import __main__ as command
-from snnlib.exchange import simulators
+from snnlib.exchange import compare, simulators
 from snnlib.runs import execute, kept, store
 from snnlib.tests.runs.samples import PLIF as RUN
 
@@ -112,6 +113,25 @@ def test_what_nir_cannot_say_is_one_sentence(network, sentence):
         nir_graph.to_nir(network, (4,))
 
 
+def test_a_normalisation_that_no_convolution_takes_in_is_one_sentence():
+    with pytest.raises(ValueError, match="NIR has no node for BatchNorm2d that follows no convolution"):
+        nir_graph.to_nir(busy("BN-" + NOTATION), (1, 8, 8))
+
+
+def test_the_network_stays_as_it_is_and_the_graph_too():
+    network = busy().train()
+    network[0].eval()  # one layer is held
+    modes = [module.training for module in network.modules()]
+    graph = nir_graph.to_nir(network, (1, 8, 8))
+    assert [module.training for module in network.modules()] == modes
+    written = [node.weight.copy() for node in graph.nodes.values() if hasattr(node, "weight")]
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+    left = [node.weight for node in graph.nodes.values() if hasattr(node, "weight")]
+    assert all(np.array_equal(a, b) for a, b in zip(written, left, strict=True))
+
+
 def spoilt(change):
     graph = nir_graph.to_nir(busy(), (1, 8, 8))
     change(graph)
@@ -147,6 +167,37 @@ def test_without_nir_one_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "nir", None)
     with pytest.raises(ValueError, match="needs the package nir: `pip install"):
         nir_graph.to_nir(busy(), (1, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"run": "nosuchrun"}, "not of a recorded run .'nosuchrun' is none"),
+        ({}, "not of a recorded run"),
+        ({"run": "nosuchrun", "layers": 2}, "Only the first 2 layers of this network are kept"),
+    ],
+)
+def test_a_network_without_a_known_test_set_is_one_sentence(config, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        compare.tested_on(config)
+
+
+def test_a_kept_network_is_tested_as_its_record_was(folder, results_in, small_world, capsys):
+    (record,) = execute.run([RUN], "test", workers=1, progress=False)
+    store.add([(record, results_in / "test" / "runs" / f"{RUN.hash}.pt")])
+    place = kept.place(RUN.hash)
+    assert command.main(["test", str(place)]) == 0
+    right = record["accuracy_last"]
+    assert capsys.readouterr().out.startswith(f"{right} % on 40 test samples of Bright quarters (stand-in)")
+    config = json.loads((place / "config.json").read_text())
+    for changed, sentence in (
+        ({"time_steps": 2}, "says time_steps 2, but quarters as plif uses it has 4"),
+        ({"input_shape": [1, 8, 9]}, "describes no network|says input_shape|does not hold this network"),
+        ({"encoding": "bernoulli"}, "says encoding bernoulli, but quarters as plif uses it has direct"),
+    ):
+        (place / "config.json").write_text(json.dumps(config | changed))
+        assert command.main(["test", str(place)]) == 2
+        assert re.search(sentence, capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("platform", simulators.PLATFORMS)

@@ -52,6 +52,48 @@ def test_a_record_stays_unless_it_is_replaced(folder):
         assert store.records()[BASE.hash]["seconds"] == seconds
 
 
+def trained(results_in, *epochs) -> list:
+    """Runs of so many epochs: the record of each and the path of its weights."""
+    runs = [dataclasses.replace(BASE, epochs=n) for n in epochs]
+    records = execute.run(runs, "test", workers=1, progress=False)
+    return [(record, results_in / "test" / "runs" / f"{record['hash']}.pt") for record in records]
+
+
+def test_damaged_weights_are_named_before_anything_is_written(folder, results_in):
+    found = trained(results_in, 1, 2)
+    found[1][1].write_bytes(b"cut")
+    store.seal()
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(ValueError, match=rf"The weights .*{found[1][1].name} are damaged .*; delete them"):
+        store.add(found)
+    assert sorted(folder.rglob("*")) == before and store.records() == {}
+
+
+def test_what_was_added_when_it_was_stopped_can_be_read_and_added_to(folder, results_in, monkeypatch):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    found = trained(results_in, 1)
+    store.add([(made(PLIF), folder / "none")])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(store.kept, "keep", stopped)
+        store.add(found)
+    assert len(store.records()) == 2
+    store.add(found)
+    assert store.kept.place(found[0][0]["hash"])
+
+
+def test_what_a_worker_hands_back_takes_the_place_of_weights_without_a_record(tmp_path):
+    def back(seconds):
+        text = json.dumps(made(BASE, seconds=seconds))
+        return {f"{BASE.hash}.json": text.encode(), f"{BASE.hash}.pt": f"{seconds}".encode()}
+
+    (tmp_path / f"{BASE.hash}.pt").write_bytes(b"of a training that was stopped before its record")
+    for seconds in (1.0, 2.0):  # what is finished stays
+        store.receive(back(seconds), tmp_path)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == back(1.0)
+
+
 def test_compact_keeps_what_figures_read():
     values = {"theta_a": [0.123456], "theta_b": [0.2], "theta_c": [0.0], "theta_d": [0.1]}
     theta = [{"epoch": epoch, **values} for epoch in range(9)]
