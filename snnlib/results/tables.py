@@ -91,7 +91,7 @@ def contrast(
     Example: by=["task"], between="neuron", a=["2-FS", "2-RS"], b=["2-SDS", "2-WDS"]. A seed counts if all
     settings of both sides have it; a value of ``by`` without such a seed has no row. Columns: by, published,
     ours (the mean gap), sd (of the gap over seeds), low and high (95 % interval of the mean gap), p (paired
-    t-test, two-sided), n, dead (runs that never learned; their seeds are left out unless none is left),
+    t-test, two-sided), n, dead (seeds with a run that never learned, left out unless none is left),
     difference (ours - published; none of a stand-in), data, budget; sd, low, high, p are NaN for one seed.
     """
     theirs = None if published is None else _published(published, [*by, between])
@@ -102,8 +102,8 @@ def contrast(
         seeds = sorted(set(side_a) & set(side_b))
         if not seeds:
             continue
-        dead = [run["seed"] for run in runs if never_learned(run) and run["seed"] in seeds]
-        learned = sorted(set(seeds) - set(dead))
+        dead = {run["seed"] for run in runs if never_learned(run) and run["seed"] in seeds}
+        learned = sorted(set(seeds) - dead)
         seeds = learned or seeds
         test = statistics.paired([side_a[seed] for seed in seeds], [side_b[seed] for seed in seeds])
         known |= behind(runs)
