@@ -282,12 +282,13 @@ def _own_tau(r: Run, size: int, **settings) -> neurons.PLIF:
 
 
 def task_of(r: Run) -> datasets.Task:
-    """The run's data, if they are still what the run was planned for."""
+    """The run's data; SourceError if they are not what the run was planned for."""
     found = datasets.identify(r.task, paper=r.paper, **dict(r.task_options))
     if found != r.data:
-        raise Refused(
-            f"The data of {r.task} have changed since the run was planned, or are others on "
-            f"{platform.node()} ({r.data}, there {found}); start again, with the same data everywhere."
+        raise datasets.SourceError(
+            f"The data of {r.task} on {platform.node()}",
+            f"{r.data}, for which the run was planned, and found {found}",
+            "Put the same data everywhere, or plan the run again for those that are there.",
         )
     task = _load(r.task, r.paper, r.data, r.train_samples, r.test_samples, r.task_options)
     return replace(task, augmentation=r.augmentation or task.augmentation, order=r.order)
