@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -358,9 +359,10 @@ def test_tf32_is_refused_before_work_starts_where_nothing_computes_in_it(results
 
 
 def test_what_a_kill_after_the_record_leaves_is_removed_and_nothing_else(results_in):
-    place, other = store.folder("test"), "0123456789abcdef.ckpt"
+    place, other = store.folder("test"), jobs.checkpoint_of([PLIF, BASE], Path()).name  # PLIF has no record
     execute.run([BASE], "test", workers=1, progress=False)
-    for name in (f"{BASE.hash}.ckpt", f"{BASE.hash}.partial.json", other):
+    column = jobs.checkpoint_of([BASE, PLIF], place).name
+    for name in (f"{BASE.hash}.ckpt", column, f"{BASE.hash}.partial.json", other):
         (place / name).write_text("[]")
     execute.run([BASE], "test", workers=1, progress=False)
     assert {path.name for path in place.iterdir()} == {f"{BASE.hash}.json", f"{BASE.hash}.pt", other}
