@@ -112,8 +112,8 @@ def parameter_groups(network: nn.Module, learning_rate: float, theta_learning_ra
     return [group for group in groups if group["params"]]
 
 
-def scheduler_of(schedule: str, optimiser: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
-    """Learning rates of "step50", a tenth every 50 epochs (MDN, whose runs of 20 or 30 never get there), or
+def read_schedule(schedule: str) -> tuple[str, int]:
+    """Kind and epochs of "step50", a tenth every 50 epochs (MDN, whose runs of 20 or 30 never get there), or
     "cosine64", cosine annealing over 64 epochs, never restarted (PLIF); or any other number in their place.
     Raises ValueError for other names.
     """
@@ -122,7 +122,12 @@ def scheduler_of(schedule: str, optimiser: torch.optim.Optimizer) -> torch.optim
         raise ValueError(
             f"Unknown schedule {schedule!r}; use 'step50', 'cosine64' or another number of epochs."
         )
-    kind, epochs = known.groups()
+    return known[1], int(known[2])
+
+
+def scheduler_of(schedule: str, optimiser: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
+    """Learning rates over the epochs, as ``read_schedule`` reads them."""
+    kind, epochs = read_schedule(schedule)
     if kind == "step":
-        return torch.optim.lr_scheduler.StepLR(optimiser, int(epochs), 0.1)
-    return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, int(epochs))
+        return torch.optim.lr_scheduler.StepLR(optimiser, epochs, 0.1)
+    return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from snnlib import files, paths
+from snnlib import datasets, files, paths
 from snnlib.runs import check, claims, grids, jobs, store, work
 from snnlib.runs.config import Run, code_of, from_config
 from snnlib.runs.fill import fill, seconds_of
@@ -64,12 +64,32 @@ def listed(path: Path | None) -> list[Run]:
     """The runs in a file of configs, one JSON line each; without a file those of the papers' main tables."""
     if path is None:
         return grids.papers()
+    runs = []
     try:
-        return [from_config(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+        for line in path.read_text(encoding="utf-8").splitlines():
+            runs.append(_present(json.loads(line)))
     except OSError as error:
         raise ValueError(f"The list of runs {path} cannot be read ({error.strerror}).") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{path} is no list of runs ({error}); write it again.") from None
+        where = f"line {len(runs) + 1}: {error}"
+        raise ValueError(
+            f"{path} is no list of runs ({where}); `python -m snnlib.chapters plan --to` writes one."
+        ) from None
+    return runs
+
+
+def _present(config: dict) -> Run:
+    """The run of a config; ValueError where the present code would train another one under its hash."""
+    r = from_config(config)
+    if differ := sorted(config.keys() ^ r.config.keys()):
+        raise ValueError(f"{', '.join(differ)} is missing, or empty where it should be left out")
+    options = dict(r.task_options)
+    steps, code = datasets.view(r.task, r.paper, **options)["time_steps"], code_of(r.paper, r.task, **options)
+    if (r.time_steps, r.code) != (steps, code):
+        raise ValueError(
+            f"it has time_steps {r.time_steps} and code {r.code}, and here the task has {steps} and {code}"
+        )
+    return r
 
 
 def example() -> None:
@@ -122,6 +142,8 @@ def main(arguments=None) -> int:
             return 0
         if options.command == "fill":
             seconds_of(options.budget)  # refuses nonsense before the runs are planned
+            if options.workers < 0:
+                raise ValueError(f"--workers is {options.workers}; it must be 0 (one per core) or more.")
             with work.backend(options.backend, options.scheduler):
                 fill(listed(options.file), options.profile, options.budget, options.workers)
             return 0

@@ -3,11 +3,13 @@
 import functools
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, fields
 
 from snnlib import datasets, networks
 from snnlib.datasets import disturbance
 from snnlib.neurons import PRESETS
+from snnlib.optimiser import read_schedule
 from snnlib.papers import published
 from snnlib.training import PRECISIONS
 
@@ -75,8 +77,18 @@ class Run:
     def __post_init__(self):
         for how in (*self.tests, *filter(None, [self.order])):
             disturbance.checked(how)
-        if self.epochs < 1:
-            raise ValueError(f"A run needs at least one epoch, got {self.epochs}.")
+        for field in fields(self):
+            name, kind, value = field.name, field.type, getattr(self, field.name)
+            least = 1 if name in ("epochs", "batch_size", "time_steps") else 0
+            below = 1 if name == "validation" else math.inf
+            # Of the type too: 20.0 epochs, or a tau of 2, would be the same training under another hash.
+            good = kind not in (int, float, str) or (isinstance(value, kind) and type(value) is not bool)
+            if not good or (kind in (int, float) and not least <= value < below):
+                limits = "" if kind is str else f" of at least {least}" + " and below 1" * (below == 1)
+                raise ValueError(f"A run's {name} is {value!r}; it must be of type {kind.__name__}{limits}.")
+        if not all(isinstance(value, float) and math.isfinite(value) for value in self.theta):
+            raise ValueError(f"A run's theta is {self.theta}; its values must be finite and of type float.")
+        read_schedule(self.schedule)
         if self.precision not in PRECISIONS:
             raise ValueError(
                 f"precision {self.precision!r} is unknown; use one of {', '.join(map(repr, PRECISIONS))}."

@@ -105,9 +105,14 @@ def train_together(runs: Sequence[Run], store: Path, until: float = math.inf) ->
     else:
         histories = ensemble.fit(members, task, seeds=[r.seed for r in runs], on_epoch=on_epoch, **shared)
     finished = [
-        _finish(r, task, member, history, device, store)
+        _record(r, task, member, history, device)
         for r, member, history in zip(runs, members, histories, strict=True)
     ]
+    # All are made before any is written: a column of which some have records finds its checkpoint no more.
+    for r, member, record in zip(runs, members, finished, strict=True):
+        if r.seed == 0:
+            files.write_sealed(store / f"{r.hash}.pt", member.state_dict())
+        files.write_json(store / f"{r.hash}.json", record)
     for left_over in (checkpoint, *(store / f"{r.hash}.partial.json" for r in runs)):
         left_over.unlink(missing_ok=True)
     return finished
@@ -116,7 +121,8 @@ def train_together(runs: Sequence[Run], store: Path, until: float = math.inf) ->
 def checkpoint_of(runs: Sequence[Run], store: Path) -> Path:
     """Where the state of runs that are trained together is kept until they are finished."""
     together = hashlib.sha256("".join(r.hash for r in runs).encode()).hexdigest()
-    return store / f"{runs[0].hash if len(runs) == 1 else together[:16]}.ckpt"
+    # By the first one's record ``store.tidy`` sees that it is of no more use: only runs without go on.
+    return store / f"{runs[0].hash}{'' if len(runs) == 1 else f'.{together[:16]}'}.ckpt"
 
 
 def has_tf32() -> bool:
@@ -180,17 +186,12 @@ def _own_gpu() -> int:
     return torch.cuda.current_device()
 
 
-def _finish(
-    r: Run, task: datasets.Task, network: nn.Module, history: list[dict], device: str, store: Path
-) -> dict:
+def _record(r: Run, task: datasets.Task, network: nn.Module, history: list[dict], device: str) -> dict:
     record = records.record(r, task, history, device)
     if r.tests:
         record["tests"] = {how: _tested(r, task, network, how) for how in r.tests}
     record = files.finite(record)
     record["digest"] = check.digest(record)
-    if r.seed == 0:
-        files.write_sealed(store / f"{r.hash}.pt", network.state_dict())
-    files.write_json(store / f"{r.hash}.json", record)
     return record
 
 
@@ -282,12 +283,13 @@ def _own_tau(r: Run, size: int, **settings) -> neurons.PLIF:
 
 
 def task_of(r: Run) -> datasets.Task:
-    """The run's data, if they are still what the run was planned for."""
+    """The run's data; SourceError if they are not what the run was planned for."""
     found = datasets.identify(r.task, paper=r.paper, **dict(r.task_options))
     if found != r.data:
-        raise Refused(
-            f"The data of {r.task} have changed since the run was planned, or are others on "
-            f"{platform.node()} ({r.data}, there {found}); start again, with the same data everywhere."
+        raise datasets.SourceError(
+            f"The data of {r.task} on {platform.node()}",
+            f"{r.data}, for which the run was planned, and found {found}",
+            "Put the same data everywhere, or plan the run again for those that are there.",
         )
     task = _load(r.task, r.paper, r.data, r.train_samples, r.test_samples, r.task_options)
     return replace(task, augmentation=r.augmentation or task.augmentation, order=r.order)

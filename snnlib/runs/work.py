@@ -22,7 +22,7 @@ import joblib
 import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from snnlib import files, paths, provenance
+from snnlib import datasets, files, paths, provenance
 from snnlib.runs import jobs, store
 from snnlib.runs.config import Run
 
@@ -40,8 +40,8 @@ def train(
     returns the new files by name where ``folder`` is None, for the machine's own, and what went wrong. A
     column that fails is tried in halves: one member that diverges, or too many, do not cost the others.
 
-    Raises ``jobs.Refused`` where the library or the data are others than the asker's, or while another run
-    is trained in this process: they would share torch's random numbers.
+    Raises ``jobs.Refused`` where the library is another than the asker's, or while another run is trained in
+    this process: they would share torch's random numbers.
     """
     here = platform.node()
     if sources != SOURCES:
@@ -65,7 +65,8 @@ def train(
             except (jobs.Refused, jobs.OutOfTime):
                 raise
             except Exception as error:  # the other runs do not depend on this one
-                half = 0 if isinstance(error, OSError) else len(group) // 2  # a full disk is the same for all
+                all_alike = isinstance(error, OSError | datasets.SourceError)  # a full disk, data not here
+                half = 0 if all_alike else len(group) // 2
                 if half:
                     jobs.checkpoint_of(group, place).unlink(missing_ok=True)
                     waiting += [group[:half], group[half:]]

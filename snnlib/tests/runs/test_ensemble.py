@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from snnlib import datasets, networks, neurons, training
-from snnlib.runs import ensemble, grids, jobs, records
+from snnlib.runs import ensemble, grids, jobs, records, store
 
 SETTINGS = [
     (0, lambda n: neurons.SecondOrder(*neurons.PRESETS["2-FS"])),
@@ -111,3 +111,23 @@ def test_a_column_of_runs_leaves_the_records_of_single_runs(tmp_path):
         assert record["accuracy_last"] == pytest.approx(alone["accuracy_last"], abs=2)
         assert record["curve"][1]["train_loss"] == pytest.approx(alone["curve"][1]["train_loss"], rel=1e-4)
     assert not list(tmp_path.glob("*.ckpt")) and not list(tmp_path.glob("*.partial.json"))
+
+
+def test_a_column_that_is_cut_after_its_training_goes_on_as_a_whole(tmp_path, monkeypatch):
+    small = dict(epochs=1, hidden=10, train_samples=100, test_samples=50, source="stand-in")
+    runs = [grids.mdn_run("mnist", "2-FS", seed, **small) for seed in (0, 1)]
+    real, made = records.record, []
+
+    def cut(*given):
+        if made:
+            raise KeyboardInterrupt
+        made.append(real(*given))
+        return made[0]
+
+    monkeypatch.setattr(records, "record", cut)
+    with pytest.raises(KeyboardInterrupt):
+        jobs.train_together(runs, tmp_path)
+    assert not store.finished(tmp_path) and jobs.checkpoint_of(runs, tmp_path).exists()
+    monkeypatch.setattr(records, "record", real)
+    monkeypatch.setattr(ensemble, "update", lambda *_: pytest.fail("trained again"))
+    assert [record["hash"] for record in jobs.train_together(runs, tmp_path)] == [r.hash for r in runs]

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -250,8 +251,25 @@ def test_neuron_factory_and_bad_runs():
         made(neuron="mixed", theta=neurons.PRESETS["2-FS"])
     with pytest.raises(ValueError, match="Unknown neuron 'HH'"):
         made(neuron="HH")
-    with pytest.raises(ValueError, match="at least one epoch"):
-        dataclasses.replace(BASE, epochs=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"epochs": 0}, "A run's epochs is 0; it must be of type int of at least 1"),
+        ({"epochs": 20.0}, "epochs is 20.0; it must be of type int"),
+        ({"seed": True}, "seed is True; it must be of type int of at least 0"),
+        ({"learning_rate": -0.1}, "learning_rate is -0.1; it must be of type float of at least 0"),
+        ({"tau": 2}, "tau is 2; it must be of type float"),  # 2.0 has another hash
+        ({"validation": 1.5}, "validation is 1.5; .* of at least 0 and below 1"),
+        ({"theta": (1, 0.2, 0.0, 0.1)}, "its values must be finite and of type float"),
+        ({"neuron": None}, "neuron is None; it must be of type str"),
+        ({"schedule": "foo"}, "Unknown schedule 'foo'; use 'step50'"),
+    ],
+)
+def test_a_run_that_cannot_be_is_refused(changes, said):
+    with pytest.raises(ValueError, match=said):
+        dataclasses.replace(BASE, **changes)
 
 
 def test_damaged_leftovers_do_not_stop_a_plan_or_a_run(results_in):
@@ -341,9 +359,10 @@ def test_tf32_is_refused_before_work_starts_where_nothing_computes_in_it(results
 
 
 def test_what_a_kill_after_the_record_leaves_is_removed_and_nothing_else(results_in):
-    place, other = store.folder("test"), "0123456789abcdef.ckpt"
+    place, other = store.folder("test"), jobs.checkpoint_of([PLIF, BASE], Path()).name  # PLIF has no record
     execute.run([BASE], "test", workers=1, progress=False)
-    for name in (f"{BASE.hash}.ckpt", f"{BASE.hash}.partial.json", other):
+    column = jobs.checkpoint_of([BASE, PLIF], place).name
+    for name in (f"{BASE.hash}.ckpt", column, f"{BASE.hash}.partial.json", other):
         (place / name).write_text("[]")
     execute.run([BASE], "test", workers=1, progress=False)
     assert {path.name for path in place.iterdir()} == {f"{BASE.hash}.json", f"{BASE.hash}.pt", other}

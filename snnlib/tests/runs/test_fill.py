@@ -33,6 +33,11 @@ def test_budgets():
         fill.seconds_of("25")
 
 
+def test_fewer_than_no_processes_are_refused(capsys):  # joblib would take -3 for all cores but two
+    assert command.main(["fill", "nowhere.jsonl", "--workers", "-3"]) == 2
+    assert "--workers is -3; it must be 0 (one per core) or more" in capsys.readouterr().err
+
+
 def test_a_first_seed_of_every_setting_comes_first_and_the_cheap_before_the_dear(results_in):
     dear = dataclasses.replace(BASE, epochs=5000)
     runs = [*seeded(dear, 0, 1), *seeded(BASE, 0, 1, 2), *seeded(PLIF, 0)]
@@ -154,6 +159,28 @@ def test_a_list_of_runs_is_read_back_or_refused(tmp_path, capsys):
     path.write_text('{"paper": "mdn"}\n')
     assert command.main(["fill", str(path)]) == 2
     assert "is no list of runs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"code": None}, "code is missing"),
+        ({"loss": ""}, "loss is missing, or empty where it should be left out"),
+        ({"code": 2}, "it has time_steps 6 and code 2, and here the task has 6 and 3"),
+        ({"time_steps": 7}, "it has time_steps 7 and code 3, and here the task has 6 and 3"),
+        ({"task": "no such task"}, "no such task"),
+        ({"epochs": 20.0}, "epochs is 20.0"),
+    ],
+)
+def test_a_list_is_refused_whose_runs_the_present_code_would_not_train(
+    results_in, tmp_path, capsys, changes, said
+):
+    path, config = tmp_path / "runs.jsonl", BASE.config | changes
+    lines = [PLIF.config, {name: value for name, value in config.items() if value is not None}]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert command.main(["fill", str(path)]) == 2
+    told = capsys.readouterr().err
+    assert "is no list of runs (line 2: " in told and said in told
 
 
 BARE = """

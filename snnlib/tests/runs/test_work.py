@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from snnlib import datasets, files
-from snnlib.runs import execute, grids, jobs, store, work
+from snnlib.runs import claims, execute, grids, jobs, store, work
 from snnlib.tests.runs.samples import BASE, PLIF
 from snnlib.tests.runs.test_execute import numbers
 
@@ -91,12 +91,15 @@ def test_another_version_of_the_library_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_other_data_end_the_grid(results_in):
+def test_a_run_whose_data_are_not_here_does_not_end_the_others(results_in):
     stale = dataclasses.replace(BASE, data="official:0123456789ab:1")
-    with pytest.raises(
-        jobs.Refused, match="have changed since .*or are others on .* the same data everywhere"
-    ):
+    said = "data of quarters on .*: expected official:.* found stand-in:.* the same data everywhere, or plan"
+    with pytest.raises(ValueError, match=f"1 of 2 trainings failed: .*{said}"):
         execute.run([stale, BASE], "test", workers=1, progress=False)
+    with pytest.raises(ValueError, match=f"1 trainings failed: .*{said}"):
+        claims.train_shard([stale, BASE], "shard", "0/1")
+    for profile in ("test", "shard"):
+        assert [path.stem for path in store.finished(store.folder(profile))] == [BASE.hash]
 
 
 def test_two_runs_at_once_in_one_process_are_refused(tmp_path, monkeypatch):
@@ -161,12 +164,15 @@ def test_a_member_that_fails_does_not_cost_its_column(tmp_path, monkeypatch):
     assert [path.stem for path in tmp_path.glob("*.ckpt")] == [column[3].hash]  # its own, to go on from
 
 
-def test_a_full_disk_fails_a_column_as_a_whole_and_keeps_its_checkpoint(tmp_path, monkeypatch):
+@pytest.mark.parametrize("problem", [OSError("no space"), datasets.SourceError("A", "no space", "B")])
+def test_what_is_the_same_for_all_fails_a_column_as_a_whole_and_keeps_its_checkpoint(
+    tmp_path, monkeypatch, problem
+):
     column = tuple(dataclasses.replace(BASE, seed=seed) for seed in range(3))
     jobs.checkpoint_of(column, tmp_path).write_text("epochs")
 
     def full(*_):
-        raise OSError("no space")
+        raise problem
 
     monkeypatch.setattr(jobs, "train_together", full)
     assert work.train(column, tmp_path)[1].count("no space") == 3
