@@ -9,7 +9,7 @@ from snnlib import datasets, networks
 from snnlib.datasets import disturbance
 from snnlib.neurons import PRESETS
 from snnlib.papers import published
-from snnlib.training import PRECISIONS
+from snnlib.training import check_precision
 
 CODE = 2
 """Raise it when a change to neurons, networks or training changes numbers: it is part of every run."""
@@ -77,10 +77,7 @@ class Run:
             disturbance.checked(how)
         if self.epochs < 1:
             raise ValueError(f"A run needs at least one epoch, got {self.epochs}.")
-        if self.precision not in PRECISIONS:
-            raise ValueError(
-                f"precision {self.precision!r} is unknown; use one of {', '.join(map(repr, PRECISIONS))}."
-            )
+        check_precision(self.precision)
 
     @property
     def hash(self) -> str:
