@@ -15,8 +15,10 @@ class TimeBatched(nn.Sequential):
 
     Batch normalisation inside therefore takes its statistics over all T x B maps together (the usual
     multi-step form; the PLIF authors' loop normalises each time step by itself). A still
-    (``encoding.direct``: time stride 0) is computed once and its result repeated, as it would be the same T
-    times (PLIF, Sec. 3.5), unless someone asks for its derivatives, of which each step has its own.
+    (``encoding.direct``: time stride 0) is computed once and its result repeated (PLIF, Sec. 3.5), unless
+    someone asks for its derivatives, of which each step has its own. In eval mode it would be the same T
+    times; in training a layer sees B maps where it would see T x B: the running variance is that of n = B H W
+    values times n / (n - 1), n = 1 is refused, and an ``nn.Dropout`` inside has one mask for all steps.
     """
 
     def forward(self, x_seq: Tensor | Spikes) -> Tensor:

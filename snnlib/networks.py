@@ -5,7 +5,7 @@ notation (PLIF).
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from numbers import Integral
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor, nn
@@ -111,8 +111,8 @@ def conv_net(notation: str, input_shape: tuple[int, int, int], neuron: NeuronFac
     votes ``[T, B, classes]``. Convolutions (padding k // 2) and fully connected layers have no bias; BN
     follows a convolution; MP and AP pool spikes, and AP after the last neuron is the voting layer; DP drops
     with p = 0.5. ``PLIF`` marks where neurons stand; which kind they are, the factory decides. Raises
-    ValueError for a token that it cannot read, for a net that its input is too small for and for a class in
-    the factory's place.
+    ValueError for a token that it cannot read, for a net that its input is too small for, for neurons over
+    maps with parameters of one neuron each, and for a class in the factory's place.
     """
     _check(neuron, input_shape, "conv_net needs an input_shape (channels, height, width)")
     layers: list[nn.Module] = []
@@ -128,6 +128,11 @@ def conv_net(notation: str, input_shape: tuple[int, int, int], neuron: NeuronFac
             synapse = []
         if kind == "PLIF":
             layers.append(neuron(shape[0]))
+            if len(shape) > 1 and isinstance(layers[-1], Neuron) and _each_its_own(layers[-1]):
+                raise ValueError(
+                    f"The neurons over maps in {notation!r} have parameters of one neuron each, which would "
+                    "lie along the columns of a map; give them one set for the layer."
+                )
         elif kind == "DP":
             layers.append(TimeSharedDropout(0.5))
         elif len(shape) == 1:
@@ -153,11 +158,12 @@ def conv_net(notation: str, input_shape: tuple[int, int, int], neuron: NeuronFac
 class ConvNet(nn.Sequential):
     """Layers one after the other. While it trains, on a GPU or in bfloat16, normalisation, neurons and the
     max-pooling behind them are asked for together, which a kernel may serve in one pass; a test wants the
-    spikes in between, which are counted.
+    spikes in between, which are counted, and so does whoever has a forward hook on a layer.
     """
 
     def forward(self, x_seq: Tensor) -> Tensor:
         together = self.training and _kernels_for_blocks(x_seq)
+        together = together and not any(module._forward_hooks for module in self.modules())
         place, layers = 0, [*self, None, None]
         while (layer := layers[place]) is not None:
             neuron = layers[place + 1]
@@ -272,9 +278,18 @@ def neuron_config(network: nn.Module) -> dict:
     each neuron has parameters of its own.
     """
     layer = neuron_layers(network)[0]
-    numbers = {name: value for name, value in vars(layer).items() if type(value) in (int, float)}
-    each = {"each": True} if any(value.dim() for value in layer.parameters()) else {}
+    numbers = {  # as Python's: NumPy's are numbers too, and no JSON
+        name: float(value)
+        for name, value in vars(layer).items()
+        if isinstance(value, Real) and not isinstance(value, bool)
+    }
+    each = {"each": True} if _each_its_own(layer) else {}
     return {"kind": type(layer).__name__, **numbers, **each}
+
+
+def _each_its_own(layer: Neuron) -> bool:
+    """Whether each neuron of a layer has parameters of its own."""
+    return any(value.dim() for value in layer.parameters())
 
 
 def not_finite(network: nn.Module) -> str | None:

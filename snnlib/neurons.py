@@ -79,6 +79,16 @@ class Neuron(nn.Module):
     ):
         self._check(current_seq)
         if maps:
+            if trace:
+                raise ValueError(
+                    f"{type(self).__name__} gives a trace of its neurons alone; leave out pool, norm and "
+                    "steps, or the trace."
+                )
+            if maps.steps and len(current_seq) != 1:
+                raise ValueError(
+                    f"steps={maps.steps} repeats one step [1, B, *], and the input has {len(current_seq)}; "
+                    "leave steps out."
+                )
             return maps.run(kind, current_seq, parameters, initial, constants)
         if not trace:
             return ops.run(kind, current_seq, parameters, initial, constants)
@@ -201,7 +211,7 @@ class LIF(Neuron):
     Surrogate: arctan. Starts from V = v_reset. Eq. 5 prints -V - V_reset, a misprint that only V_reset = 0
     hides. tau in time steps, tau > 1. ``pool`` (2, say): max-pool the spikes of maps ``[T, B, C, H, W]`` by
     so much in the same pass, which returns ``[T, B, C, H // pool, W // pool]``; ``norm`` and ``steps``: see
-    Maps.
+    Maps. Raises ValueError for one of these with ``trace``, and for ``steps`` of an input of several steps.
     """
 
     def __init__(self, *, tau: float = 2.0, threshold: float = 1.0, v_reset: float = 0.0):

@@ -178,7 +178,8 @@ def _backward(ctx, grad):
     to_dense = grad @ weight if ctx.needs_dense else None
     needs_weight, needs_start = ctx.needs_input_grad[-2:]
     to_weight = torch.ops.snnlib.event_weight_grad(grad, *lists, ctx.inputs).t() if needs_weight else None
-    to_start = grad.view(-1, ctx.starts, grad.shape[1]).sum(0) if needs_start else None
+    rounds = len(grad) // max(ctx.starts, 1)  # an empty batch may have no start to be added up
+    to_start = grad.view(rounds, ctx.starts, grad.shape[1]).sum(0) if needs_start else None
     return to_dense, None, None, None, None, to_weight, to_start
 
 

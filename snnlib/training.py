@@ -4,7 +4,8 @@ numbers.
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,20 +29,36 @@ GPU; in bfloat16, which is many times as fast where the processor has units for 
 """
 
 
+def check_precision(precision: str) -> None:
+    """Raises ValueError for a precision that is none of PRECISIONS."""
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"precision {precision!r} is unknown; use one of {', '.join(map(repr, PRECISIONS))}."
+        )
+
+
 CHECKPOINT_SECONDS = {"cuda": 60.0}
 """Least time between two checkpoints, by device: where an epoch takes two seconds, writing it takes one."""
 
 
 def squared_error(rates: Tensor, y: Tensor) -> Tensor:
-    """Mean squared error of output rates ``[B, C]`` to one-hot labels ``[B]``, or to targets ``[B, C]``."""
+    """Mean squared error of output rates ``[B, C]`` to one-hot labels ``[B]``, or to targets ``[B, C]``;
+    ValueError for targets of another shape.
+    """
+    _check_targets(rates, y)
     target = functional.one_hot(y, rates.shape[1]) if y.dim() == 1 else y
     return functional.mse_loss(rates, target.float())
 
 
 def cross_entropy(rates: Tensor, y: Tensor, smoothing: float = 0.1) -> Tensor:
     """Cross-entropy of labels ``[B]``, smoothed. Output rates ``[B, C]`` in [0, 1] are scaled to logits that
-    meet the smoothed label exactly where the right neuron always fires and the others never.
+    meet the smoothed label exactly where the right neuron always fires and the others never. Raises
+    ValueError for a ``smoothing`` that is not above 0 and below 1: no scale meets such a label.
     """
+    if not 0 < smoothing < 1:
+        raise ValueError(
+            f"cross_entropy needs a smoothing above 0 and below 1, which sets its scale, got {smoothing}."
+        )
     others = smoothing / rates.shape[1]
     scale = math.log((1 - smoothing + others) / others)
     return functional.cross_entropy(scale * rates, y, label_smoothing=smoothing)
@@ -80,17 +97,22 @@ def fit(
     (``graphs.captured``), in its matrix units' layout where ``precision`` asks for them.
 
     ``precision``: one of PRECISIONS; neurons step, votes are counted and weights change in float32 in any.
+    ``fit`` leaves PyTorch's flags for TF32 and its global random state as they were.
 
     Returns one dict per epoch, with epoch 0 the untrained network: train_loss, test_accuracy,
     validation_accuracy (None without validation), accuracies in percent, spike_rates, seconds, and what
     ``observe`` returns. With ``validation`` > 0 that share of each class of the training set is held out.
     Each epoch draws its own random streams from (seed, epoch): with a ``checkpoint`` path, which is written
     after every epoch, on a GPU every CHECKPOINT_SECONDS, a run that was cut off goes on with the numbers that
-    it would have had.
+    it would have had. A checkpoint of other data or numbers (seed, rates, ...) is not taken, with a warning;
+    what ``network``, ``encode`` and ``loss`` compute is not compared.
 
-    Raises ValueError for samples and targets of different numbers, for a split of several labels and for
-    weights that are no longer finite.
+    Raises ValueError for samples and targets of different numbers, for targets ``[N, classes]`` of another
+    width than the network's output, for an unknown ``precision``, for a ``validation`` that is not at least 0
+    and below 1, leaves no sample on one side or splits several labels, and for weights that are no longer
+    finite.
     """
+    check_precision(precision)
     device, y = device_of(network), train[1]
     for name, (samples, targets) in (("training", train), ("test", test)):
         if len(samples) != len(targets) or not len(targets):
@@ -98,6 +120,16 @@ def fit(
                 f"The {name} set has {len(samples)} samples and {len(targets)} targets; give one target each."
             )
     train_on, held_out = split(y, validation, seed)
+    settings = {
+        "seed": seed,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "theta_learning_rate": theta_learning_rate,
+        "schedule": schedule,
+        "validation": validation,
+        "precision": precision,
+        "data": checkpoints.digest(*train, *test) if checkpoint else "",
+    }
     x, y, *test = (resident(tensor, device) for tensor in (*train, *test))
     if device.startswith("cuda") and precision:  # the layout of the matrix units; any other costs copies
         network.to(memory_format=torch.channels_last)
@@ -137,9 +169,11 @@ def fit(
         return [{"test_accuracy": accuracy, "validation_accuracy": held, "spike_rates": rates}]
 
     parts = {"network": network, "optimiser": optimiser, "scheduler": scheduler_of(schedule, optimiser)}
-    (history,) = each_epoch(
-        epochs, parts, [network], train_epoch, tested, observe, checkpoint, lambda all_: on_epoch(all_[0])
-    )
+    arguments = (epochs, parts, [network], train_epoch, tested, observe, checkpoint, settings)
+    # Epochs seed the global stream, from which dropout draws; a network built afterwards draws from it too.
+    gpus = [device] if device.startswith("cuda") else []
+    with multiplying(device, precision), torch.random.fork_rng(gpus):
+        (history,) = each_epoch(*arguments, lambda all_: on_epoch(all_[0]))
     return history
 
 
@@ -151,12 +185,14 @@ def each_epoch(
     tested: Callable[[], list[dict]],
     observe: Callable[[nn.Module], dict],
     checkpoint: Path | None,
+    settings: dict,
     on_epoch: Callable[[list[list[dict]]], None],
 ) -> list[list[dict]]:
     """The loop of ``fit`` and of an ensemble: a history for each of the ``networks`` that learn side by side.
 
     ``parts``: "network", "optimiser" and "scheduler", which the checkpoint holds beside the histories;
-    ``train_epoch(epoch)`` returns the mean losses, ``tested()`` the results of tests, one per network.
+    ``train_epoch(epoch)`` returns the mean losses, ``tested()`` the results of tests, one per network;
+    ``settings`` tell a checkpoint of this run from others.
     """
 
     def report(epoch: int, losses: Sequence, began: float) -> list[dict]:
@@ -173,7 +209,7 @@ def each_epoch(
         ]
 
     device, kept = device_of(parts["network"]), time.perf_counter()
-    histories = checkpoints.read(checkpoint, parts, len(networks), epochs, device)
+    histories = checkpoints.read(checkpoint, parts, settings, len(networks), epochs, device)
     if not histories:
         histories = [[first] for first in report(0, [None] * len(networks), time.perf_counter())]
     for epoch in range(len(histories[0]), epochs + 1):
@@ -184,13 +220,13 @@ def each_epoch(
             history.append(latest)
         due = time.perf_counter() - kept > CHECKPOINT_SECONDS.get(device.split(":")[0], 0)
         if due:
-            checkpoints.write(checkpoint, parts, histories)
+            checkpoints.write(checkpoint, parts, histories, settings)
             kept = time.perf_counter()
         try:
             on_epoch(histories)
         except BaseException:  # the run is stopped here, and goes on from here
             if not due:
-                checkpoints.write(checkpoint, parts, histories)
+                checkpoints.write(checkpoint, parts, histories, settings)
             raise
     return histories
 
@@ -198,6 +234,22 @@ def each_epoch(
 def computing(device: str, precision: str) -> torch.autocast:
     """The context in which a network computes in ``precision``."""
     return torch.autocast(device.split(":")[0], torch.bfloat16, enabled=precision == "bfloat16")
+
+
+@contextmanager
+def multiplying(device: str, precision: str) -> Iterator[None]:
+    """Within the block a GPU computes in TF32 where ``precision`` says so and nowhere else: left alone,
+    PyTorch convolves in it.
+    """
+    backends = (torch.backends.cudnn, torch.backends.cuda.matmul) if device.startswith("cuda") else ()
+    before = [backend.allow_tf32 for backend in backends]
+    try:
+        for backend in backends:
+            backend.allow_tf32 = precision == "tf32"
+        yield
+    finally:
+        for backend, flag in zip(backends, before, strict=True):
+            backend.allow_tf32 = flag
 
 
 @torch.no_grad()
@@ -214,21 +266,27 @@ def evaluate(
     targets y, as in ``fit``.
 
     Random encodings are drawn afresh but from the same stream at every call, so that accuracies of one seed
-    compare.
+    compare. Each layer is in the mode afterwards, training or eval, that it was in. Raises ValueError for an
+    unknown ``precision`` and for targets ``[N, classes]`` of another width than the network's output.
     """
-    training, device = network.training, device_of(network)
+    check_precision(precision)
+    training, device = {module: module.training for module in network.modules()}, device_of(network)
     network.eval()
     generator = random_stream(seed, 0, "evaluate", device)
     scores, rates = [], []
-    with computing(device, ""):  # around all: a weight that the inner one has rounded stays so until here
-        for batch in test_batches(len(y), batch_size):
-            x_seq = encode(x[batch.to(x.device)].to(device), generator, False)
-            with recorded_spikes(network, mean_rate) as means, computing(device, precision):
-                output = rates_of(network(x_seq))
-            scores.append(score(output, y[batch.to(y.device)].to(device)))
-            means = torch.stack(means) if means else torch.empty(0)  # a net without neurons
-            rates.append(means * len(batch))
-    network.train(training)
+    # Autocast around all: a weight that the inner one has rounded stays so until here.
+    try:
+        with multiplying(device, precision), computing(device, ""):
+            for batch in test_batches(len(y), batch_size):
+                x_seq = encode(x[batch.to(x.device)].to(device), generator, False)
+                with recorded_spikes(network, mean_rate) as means, computing(device, precision):
+                    output = rates_of(network(x_seq))
+                scores.append(score(output, y[batch.to(y.device)].to(device)))
+                means = torch.stack(means) if means else torch.empty(0)  # a net without neurons
+                rates.append(means * len(batch))
+    finally:
+        for module, mode in training.items():
+            module.training = mode
     accuracy = round(100 * torch.cat(scores).double().mean().item(), 6)
     return accuracy, [round(rate, 6) for rate in (sum(rates) / len(y)).tolist()]
 
@@ -267,15 +325,29 @@ def score(rates: Tensor, y: Tensor) -> Tensor:
     targets ``[B, C]``.
 
     NETtalk's "accuracy" is the cosine similarity of rates and target, 0 where no rate reaches 0.05 (the
-    authors' measure, over every sample of a batch and not just its first).
+    authors' measure, over every sample of a batch and not just its first). ValueError for other targets.
     """
+    _check_targets(rates, y)
     if y.dim() == 1:
         return (rates.argmax(-1) == y).float()
     return functional.cosine_similarity(rates, y, dim=-1) * (rates.amax(-1) >= 0.05)
 
 
+def _check_targets(rates: Tensor, y: Tensor) -> None:
+    """Raises ValueError for targets that would be broadcast against the rates."""
+    if y.dim() != 1 and y.shape != rates.shape:
+        raise ValueError(
+            f"The network has {rates.shape[1]} outputs and a sample a target of shape {list(y.shape[1:])}; "
+            f"give class labels [N], or targets [N, {rates.shape[1]}]."
+        )
+
+
 def split(y: Tensor, validation: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Indices to train on and, ``validation`` of every class, to hold out."""
+    """Indices to train on and, ``validation`` of every class, to hold out. Raises ValueError for a share that
+    is not at least 0 and below 1 or leaves no sample on one side, and for several labels per sample.
+    """
+    if not 0 <= validation < 1:
+        raise ValueError(f"validation is the share held out, at least 0 and below 1, got {validation}.")
     if not validation:
         return torch.arange(len(y)), torch.arange(0)
     if y.dim() != 1:
@@ -286,6 +358,11 @@ def split(y: Tensor, validation: float, seed: int) -> tuple[Tensor, Tensor]:
         for members in (shuffled[y[shuffled] == label] for label in y.unique())
     ]
     held_out = torch.cat(held).sort().values
+    if not 0 < len(held_out) < len(y):
+        raise ValueError(
+            f"validation={validation} of each class holds out {len(held_out)} of {len(y)} samples; choose a "
+            "share that leaves some on both sides."
+        )
     keep = torch.ones(len(y), dtype=torch.bool)
     keep[held_out] = False
     return keep.nonzero().flatten(), held_out

@@ -11,7 +11,7 @@ from snnlib.datasets import disturbance
 from snnlib.neurons import PRESETS
 from snnlib.optimiser import read_schedule
 from snnlib.papers import published
-from snnlib.training import PRECISIONS
+from snnlib.training import check_precision
 
 CODE = 2
 """Raise it when a change to neurons, networks or training changes numbers: it is part of every run."""
@@ -89,10 +89,7 @@ class Run:
         if not all(isinstance(value, float) and math.isfinite(value) for value in self.theta):
             raise ValueError(f"A run's theta is {self.theta}; its values must be finite and of type float.")
         read_schedule(self.schedule)
-        if self.precision not in PRECISIONS:
-            raise ValueError(
-                f"precision {self.precision!r} is unknown; use one of {', '.join(map(repr, PRECISIONS))}."
-            )
+        check_precision(self.precision)
 
     @property
     def hash(self) -> str:

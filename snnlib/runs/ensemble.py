@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnlib import graphs, neurons, training
+from snnlib import checkpoints, graphs, neurons, training
 from snnlib.networks import neuron_layers, recorded_spikes
 from snnlib.optimiser import adam, scheduler_of
 
@@ -173,9 +173,19 @@ def fit(
         return evaluate(together, task, seeds, test_batch_size or batch_size, device)
 
     parts = {"network": together, "optimiser": optimiser, "scheduler": scheduler}
-    histories = training.each_epoch(
-        epochs, parts, members, train_epoch, tested, observe, checkpoint, on_epoch
-    )
+    data = task.train_x, task.train_y, task.test_x, task.test_y
+    settings = {
+        "seed": list(seeds),
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "theta_learning_rate": theta_learning_rate,
+        "schedule": schedule,
+        "data": checkpoints.digest(*data) if checkpoint else "",
+    }
+    with training.multiplying(device, ""):
+        histories = training.each_epoch(
+            epochs, parts, members, train_epoch, tested, observe, checkpoint, settings, on_epoch
+        )
     together.unstack()  # of a run that was cut off after its last epoch
     return histories
 

@@ -3,6 +3,7 @@ estimate, not a measurement: products run at a share of the peak, bytes at a sha
 the other, and every kernel of a recorded step has to be started.
 """
 
+import re
 from collections.abc import Sequence
 
 from snnlib.runs import plan, store
@@ -17,6 +18,9 @@ SHEETS = {
 """TFLOP/s in float32, TF32 and bfloat16 without sparsity, GB/s of memory: NVIDIA's data sheets (of H100 SXM
 and A100 SXM 80 GB). Where a card has no units for a precision stands float32.
 """
+
+OTHERS = {"PCIE", "NVL", "40GB", "LAPTOP", "D", "MIG"}
+"""Words that make of a card one with other numbers, which are not in SHEETS."""
 
 SHARE_OF_PEAK, SHARE_OF_BANDWIDTH = 0.4, 0.6
 """What products of these sizes and kernels that only move numbers usually reach."""
@@ -46,9 +50,9 @@ def memory(unit: Sequence[Run]) -> float:
 
 def sheet(gpu: str) -> tuple[float, ...] | None:
     """The data sheet of a GPU named as its driver or its seller names it, or None."""
-    words = gpu.upper().split()
-    found = (numbers for name, numbers in SHEETS.items() if set(name.split()) <= set(words))
-    return next(found, None)
+    words = set(re.split(r"[\s-]+", gpu.upper()))
+    found = (numbers for name, numbers in SHEETS.items() if set(name.split()) <= words)
+    return None if words & OTHERS else next(found, None)
 
 
 def left(runs: Sequence[Run], profile: str, gpu: str) -> float:

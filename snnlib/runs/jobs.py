@@ -131,15 +131,13 @@ def has_tf32() -> bool:
 
 
 def _prepare(precision: str) -> str:
-    """One CPU thread and deterministic kernels, TF32 only where the run says so; returns the device. Raises
-    Refused for TF32 where there is none.
+    """One CPU thread and deterministic kernels; returns the device. Raises Refused for TF32 where there is
+    none.
     """
     if precision == "tf32" and not has_tf32():
         raise Refused(f"Nothing on {platform.node()} computes in TF32: {NEEDS_TF32}.")
     torch.set_num_threads(1)
     memory.keep_freed()
-    for backend in (torch.backends.cudnn, torch.backends.cuda.matmul):
-        backend.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     if not torch.cuda.is_available():
         return "cpu"

@@ -2,8 +2,10 @@
 say.
 """
 
+import json
 import re
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -120,6 +122,23 @@ def test_a_class_is_no_factory(kind):
             build()
 
 
+@pytest.mark.parametrize("side", [8, 9])
+def test_neurons_over_maps_share_one_set_of_parameters(side):
+    """Even where a set of each map's own would fit, by chance, the columns of a map."""
+    notation, shape = "c8k3s1-PLIF-FC10-PLIF-APk5s5", (1, side, side)
+    each = {"kind": "PLIF", "tau": 2.0, "each": True}
+    for build in (
+        lambda: networks.conv_net(notation, shape, lambda size: SecondOrder(neurons=size)),
+        lambda: networks.described({"network": notation, "input_shape": shape, "neuron": each}),
+    ):
+        with pytest.raises(ValueError, match="over maps in .* one set for the layer"):
+            build()
+    behind = networks.conv_net(
+        "FC10-PLIF-APk5s5", shape, lambda size: SecondOrder(neurons=size, learnable=True)
+    )
+    assert behind(torch.rand(2, 3, *shape)).shape == (2, 3, 2)
+
+
 def test_batch_normalisation_of_no_maps_is_refused():
     with pytest.raises(ValueError, match="BN need maps"):
         networks.conv_net("FC10-BN-PLIF-APk2s2", (1, 4, 4), lambda size: LIF())
@@ -186,6 +205,20 @@ def test_recorded_spikes():
         net(torch.rand(3, 4, 6))
     net(torch.rand(3, 4, 6))
     assert [tuple(s.shape) for s in spikes] == [(3, 4, 5), (3, 4, 2)]
+
+
+def test_recorded_spikes_are_those_of_the_neurons_in_training_in_bfloat16_too():
+    net = networks.conv_net("c4k3s1-BN-PLIF-MPk2s2-FC10-PLIF-APk5s5", (1, 8, 8), lambda size: PLIF())
+    with networks.recorded_spikes(net) as spikes, torch.autocast("cpu", torch.bfloat16):
+        net(torch.rand(2, 3, 1, 8, 8))
+    assert [tuple(s.shape) for s in spikes] == [(2, 3, 4, 8, 8), (2, 3, 10)]
+
+
+def test_a_config_holds_the_numbers_of_neurons_as_pythons():
+    net = networks.mlp(4, 5, 2, lambda size: FirstOrder(threshold=np.float32(0.75), decay=np.float64(0.5)))
+    config = networks.neuron_config(net)
+    assert json.loads(json.dumps(config)) == config
+    assert config == {"kind": "FirstOrder", "decay": 0.5, "threshold": 0.75, "half_width": 0.5}
 
 
 # --- any net that the notation can write --------------------------------------------------------------------

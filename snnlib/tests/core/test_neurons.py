@@ -242,6 +242,16 @@ def test_parameters_per_neuron_of_a_right_length_are_used_one_by_one():
     assert torch.equal(together, torch.stack(one_by_one, -1))
 
 
+@pytest.mark.parametrize("neuron", [LIF(), PLIF()])
+def test_what_a_neuron_of_maps_cannot_give_together_is_refused(neuron):
+    maps = torch.rand(3, 1, 2, 4, 4)
+    with pytest.raises(ValueError, match="gives a trace of its neurons alone"):
+        neuron(maps, trace=True, pool=2)
+    with pytest.raises(ValueError, match=r"steps=3 repeats one step \[1, B, \*\], and the input has 3"):
+        neuron(maps, steps=3)
+    assert neuron(maps[:1], steps=3).shape == maps.shape
+
+
 def test_what_does_not_fit_the_current_is_named():
     with pytest.raises(ValueError, match="on the device of the current"):
         FirstOrder(decay=torch.tensor(0.2, device="meta"))(torch.ones(3, 2, 4))

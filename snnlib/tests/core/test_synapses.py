@@ -1,5 +1,7 @@
 """Event-driven synapses against ``torch.nn.Linear``, and spikes as lists of indices."""
 
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -222,6 +224,18 @@ def test_a_network_learns_the_same_from_lists_and_from_dense_spikes():
         results.append([out.detach(), *[p.grad.clone() for p in network.parameters() if p.requires_grad]])
     for a, b in zip(*results, strict=True):
         assert torch.allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.parametrize("common", [True, False])
+def test_an_empty_batch_of_lists_has_gradients_of_zero(common):
+    """With the spikes that every step has in common, and without."""
+    spikes = encoding.bernoulli_spikes(torch.rand(0, 6), 3, _generator())
+    base = spikes.base or Spikes((1, 0, 6), spikes.indices, spikes.first[:0], spikes.count[:0])
+    layer = Linear(6, 70)
+    out = layer(dataclasses.replace(spikes, base=base if common else None))
+    out.sum().backward()
+    assert out.shape == (0, 70)
+    assert not layer.weight.grad.any() and not layer.bias.grad.any()
 
 
 def test_operator_keeps_torchs_contract():

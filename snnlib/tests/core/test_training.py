@@ -1,7 +1,10 @@
 """Training learns, repeats, resumes, holds out what it says, and measures NETtalk as the authors do."""
 
+import contextlib
 import copy
+import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
@@ -90,6 +93,62 @@ def test_checkpoints_are_rare_where_epochs_are_short_and_kept_when_a_run_is_stop
     assert numbers(fit(network(), task, **settings)) == numbers(whole) and written == [3]
 
 
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seed": 4}, "seed"),
+        ({"learning_rate": 1e-4}, "learning_rate"),
+        ({"batch_size": 30, "schedule": "step2"}, "batch_size, schedule"),
+        ({"validation": 0.2, "precision": "bfloat16"}, "validation, precision"),
+        ({}, "data"),
+    ],
+)
+def test_a_checkpoint_of_other_settings_or_data_is_not_taken(task, tmp_path, change, named):
+    checkpoint = tmp_path / "run.ckpt"
+    fit(network(), task, checkpoint=checkpoint, **SETTINGS)
+    if not change:
+        task = dataclasses.replace(task, train_x=task.train_x.flip(0))
+    with pytest.warns(UserWarning, match=f"of another run, with other {named}.; its run starts afresh"):
+        again = fit(network(), task, checkpoint=checkpoint, **SETTINGS | change)
+    assert numbers(again) == numbers(fit(network(), task, **SETTINGS | change))
+
+
+def test_a_checkpoint_with_numbers_of_numpy_is_read(task, tmp_path, recwarn):
+    given = {"checkpoint": tmp_path / "run.ckpt", "observe": lambda network: {"seen": [np.float64(0.5)]}}
+    given |= SETTINGS | {"learning_rate": np.float64(1e-2)}
+    first = fit(network(), task, **given)
+    epochs = []
+    longer = given | {"epochs": 4, "on_epoch": lambda history: epochs.append(len(history))}
+    assert numbers(fit(network(), task, **longer))[:4] == numbers(first)
+    assert epochs == [5] and not recwarn
+
+
+def test_training_leaves_the_global_random_state_alone(task):
+    net = network()
+    before = torch.random.get_rng_state()
+    fit(net, task, **SETTINGS)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_tf32_is_on_where_it_is_asked_for_and_as_before_afterwards(task, monkeypatch):
+    """A GPU's flags, set here without one."""
+    backends = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = [backend.allow_tf32 for backend in backends]
+    plain, seen = training.multiplying, set()
+    monkeypatch.setattr(training, "multiplying", lambda device, precision: plain("cuda", precision))
+
+    def encode(x, generator, train):
+        seen.add((train, *(backend.allow_tf32 for backend in backends)))
+        return task.encode(x, generator, train)
+
+    sets = (task.train_x, task.train_y), (task.test_x, task.test_y)
+    for precision, on in (("tf32", True), ("", False), ("bfloat16", False)):
+        seen.clear()
+        training.fit(network(), *sets, encode, precision=precision, **SETTINGS | {"epochs": 1})
+        assert seen == {(True, on, on), (False, on, on)}
+        assert [backend.allow_tf32 for backend in backends] == before
+
+
 def test_learning_rates_on_the_device_follow_the_schedule():
     """What a recorded step reads: a tensor, changed in place."""
     parameter = torch.nn.Parameter(torch.zeros(1))
@@ -138,6 +197,36 @@ def test_validation_holds_out_a_share_of_each_class(task):
         training.split(torch.rand(10, 26), 0.15, seed=0)
 
 
+@pytest.mark.parametrize("share", [-0.1, 1.0, 10, float("nan"), 0.001, 0.999])
+def test_a_share_that_leaves_no_sample_on_one_side_is_refused(task, share):
+    with pytest.raises(ValueError, match="validation.*(at least 0 and below 1|on both sides)"):
+        fit(network(), task, validation=share, **SETTINGS)
+
+
+def test_targets_of_another_width_than_the_output_are_refused(task):
+    wide = torch.nn.functional.one_hot(task.train_y).float()
+    tests = task.test_x, task.test_y
+    for train, test in (
+        ((task.train_x, wide[:, :1]), tests),
+        ((task.train_x, wide), (task.test_x, task.test_y[:, None])),
+    ):
+        with pytest.raises(ValueError, match=r"4 outputs and a sample a target of shape \[1\]; give class"):
+            training.fit(network(), train, test, task.encode, **SETTINGS)
+    fitted = training.fit(network(), (task.train_x, wide), tests, task.encode, **SETTINGS)
+    assert fitted[-1]["train_loss"] < fitted[1]["train_loss"]
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_test_leaves_each_layer_in_its_mode(stopped):
+    net = networks.conv_net("c4k3s1-BN-PLIF-FC10-PLIF-APk5s5", (1, 8, 8), lambda _: PLIF()).train()
+    net[0][1].eval()
+    before = [module.training for module in net.modules()]
+    y = torch.zeros(4, 3) if stopped else torch.zeros(4, dtype=torch.long)
+    with pytest.raises(ValueError, match="2 outputs") if stopped else contextlib.nullcontext():
+        training.evaluate(net, torch.rand(4, 1, 8, 8), y, direct_4, 2)
+    assert [module.training for module in net.modules()] == before
+
+
 def test_score_is_argmax_or_nettalks_cosine():
     rates = torch.tensor([[0.5, 0.5, 0.0], [0.04, 0.0, 0.0], [0.0, 0.9, 0.3]])
     targets = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
@@ -153,6 +242,9 @@ def test_cross_entropy_is_least_where_one_neuron_always_fires():
     assert training.cross_entropy(rates.flip(1), y) > training.cross_entropy(rates, y)
     assert training.squared_error(rates, y) == 0
     assert training.squared_error(rates, torch.zeros(2, 5)).item() == pytest.approx(1 / 5)
+    for smoothing in (0.0, 1.0):
+        with pytest.raises(ValueError, match="smoothing above 0 and below 1"):
+            training.cross_entropy(rates, y, smoothing)
 
 
 def test_schedules():
@@ -181,6 +273,8 @@ def test_bad_input_is_refused_in_one_sentence(task):
             training.fit(network(), *sets, task.encode, **SETTINGS)
     with pytest.raises(ValueError, match="Unknown schedule 'linear'"):
         fit(network(), task, schedule="linear", **SETTINGS)
+    with pytest.raises(ValueError, match="precision 'bf16' is unknown; use one of '', 'tf32', 'bfloat16'"):
+        fit(network(), task, precision="bf16", **SETTINGS)
 
 
 def test_a_checkpoint_of_another_version_is_not_taken(task, tmp_path):

@@ -63,10 +63,12 @@ def test_runs_that_shared_a_gpu_count_with_their_share_of_its_time(small_world, 
 
 
 def test_a_gpu_that_was_never_measured_is_estimated_from_its_data_sheet(small_world, results_in, folder):
-    names = ("NVIDIA H100 80GB HBM3", "h100", "NVIDIA GeForce RTX 4090", "Tesla T4")
+    names = ("NVIDIA H100 80GB HBM3", "h100", "NVIDIA GeForce RTX 4090", "Tesla T4", "NVIDIA A100-SXM4-80GB")
     assert [gpus.sheet(name) for name in names] == [
-        gpus.SHEETS[n] for n in ("H100", "H100", "RTX 4090", "T4")
+        gpus.SHEETS[n] for n in ("H100", "H100", "RTX 4090", "T4", "A100")
     ]
+    others = ("NVIDIA H100 PCIe", "NVIDIA H100 NVL", "NVIDIA A100-PCIE-40GB", "NVIDIA A100-SXM4-40GB")
+    assert {gpus.sheet(name) for name in others} == {None}
     assert gpus.sheet("NVIDIA T1000") is gpus.sheet("RTX 3090") is gpus.sheet("") is None
     long = replace(PLIF, epochs=10)
     assert gpus.seconds(long, "H100") == pytest.approx(10 * gpus.seconds(replace(PLIF, epochs=1), "H100"))
