@@ -72,13 +72,13 @@ fill: PROFILE = paper
 fill: env results/.data  ## train what PROFILE (paper) lacks for a while, the most valuable first: make fill BUDGET=25m
 	@$(PY) -m snnlib.chapters fill --profile $(PROFILE) $(if $(BUDGET),--budget "$$BUDGET") $(ARGS)
 
-bench: env  ## speed beside other libraries (pip install .[peers]) into results/bench, e.g. make bench ARGS="--only layer"
+bench: env  ## speed beside other libraries (pip install -e ".[peers]") into results/bench, e.g. make bench ARGS="--only layer"
 	@$(PY) -m snnlib.bench $(ARGS)
 
 verify: env  ## test the kept networks and train a few recorded runs again on this machine, and compare
 	@$(PY) -m snnlib.runs verify
 
-archive: env  ## summary, NeurIPS checklist, codecheck draft, RO-Crate and Croissant (pip install .[exchange])
+archive: env  ## summary, NeurIPS checklist, codecheck draft, RO-Crate and Croissant (pip install -e ".[exchange]")
 	@$(PY) -m snnlib.exchange archive
 
 report: env  ## write results/PROFILE/report.html from what is there
@@ -99,7 +99,7 @@ test: env  ## lint, unit tests, every notebook as a test (smoke), and the checks
 lint: env  ## ruff over library and notebooks
 	@$(PY) -m ruff check .
 
-site: env  ## the notebooks, this README and the library as a site, into results/site/html (pip install ".[site]")
+site: env  ## the notebooks, this README and the library as a site, into results/site/html (pip install -e ".[site]")
 	@$(PY) -m snnlib.chapters site
 
 lab: env  ## open JupyterLab on the notebooks

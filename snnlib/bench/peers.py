@@ -1,7 +1,7 @@
 """The other implementations of the same neurons: three libraries and the plain PyTorch loop.
 
 Each is set to the companion's equation, with its own means. A library that is not installed is skipped, with
-a sentence (``missing``); `pip install .[peers]` brings them all.
+a sentence (``missing``); `pip install -e ".[peers]"` brings them all.
 """
 
 import copy
@@ -68,7 +68,7 @@ def role(implementation: str) -> str:
 def missing() -> list[str]:
     """One sentence for each library that is not installed."""
     return [
-        f"{name} is skipped: it is not installed; `pip install .[peers]` brings it."
+        f'{name} is skipped: it is not installed; `pip install -e ".[peers]"` brings it.'
         for name in LIBRARIES
         if not version(name)
     ]

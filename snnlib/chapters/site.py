@@ -51,7 +51,9 @@ def build(out: Path) -> Path:
     """
     lacking = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if lacking:
-        raise ValueError(f"The site needs {', '.join(lacking)}: `{sys.executable} -m pip install '.[site]'`.")
+        raise ValueError(
+            f"The site needs {', '.join(lacking)}: `{sys.executable} -m pip install -e '.[site]'`."
+        )
     shutil.rmtree(out, ignore_errors=True)
     source = stage(out / "source")
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", source, out / "html"]

@@ -29,7 +29,7 @@ LIMITS = {"points": (-15, 60), "other": (-12, 25)}
 TICKS = {"points": (-10, -3, -1, 0, 1, 3, 10, 30), "other": (-10, -3, -1, 0, 1, 3, 10)}
 AXES = {
     "points": "effect in percentage points (linear up to ±1, logarithmic beyond)",
-    "other": "effect / smallest effect that counts (linear up to ±1, logarithmic beyond)",
+    "other": "effect / smallest effect that counts (counts, and effects without one: as measured)",
 }
 
 
@@ -51,7 +51,8 @@ def region(row) -> tuple[float, float]:
 
 def claims(table: pd.DataFrame) -> plt.Figure:
     """``table``: rows of what ``snnlib.claims.scoreboard`` returns. Above accuracies in percentage points,
-    below everything else in units of the smallest effect that counts.
+    below everything else in units of the smallest effect that counts; counts, and effects that have none, as
+    they are.
 
     Green stretch: where the effect agrees with the claim. Dot and line: ours with its 95 % interval, filled
     at the paper's size, hollow at ours, a square where it is arithmetic. Diamond: the paper's table; cross:

@@ -159,16 +159,20 @@ def _drift(axis, source, task: str) -> None:
 
 
 def _responses(axis, source) -> None:
-    selected, potentials = source["selected"], np.clip(source["V"], -1, 1.6)
-    low, range_ = potentials.min(), max(np.ptp(potentials), 1e-9)
+    selected, away = source["selected"], source["V"] > 1.6  # far above the threshold a neuron runs away
+    potentials = np.where(away, np.nan, np.maximum(source["V"], -1))
+    low, range_ = np.nanmin(potentials), max(np.nanmax(potentials) - np.nanmin(potentials), 1e-9)
     for i, (_, row) in enumerate(selected.iterrows()):
         v = 0.8 * (potentials[i] - low) / range_ - 0.4 - i  # a fifth of a row stays free: no traces touch
         colour = NEURON_COLOURS.get(row["name"], "#9AA0A6")
         axis.plot(np.arange(len(v)), v, color=colour, lw=1.6 if row["name"] else 0.9)
+        if away[i].any():
+            last = max(away[i].argmax() - 1, 0)
+            axis.plot(last, v[last], "^", color=colour, ms=5)
     axis.set(
         yticks=-np.arange(len(selected)),
         yticklabels=[c.split("-")[1] for c in selected.candidate],
-        xlabel="time step under the sine",
+        xlabel="time step under the sine" + "; ▲: V runs away" * bool(away.any()),
         ylabel="candidate",
         ylim=(-len(selected) + 0.4, 0.6),
     )

@@ -5,6 +5,7 @@ Records in, Figure out. ``authors``: rows of ``published.author_curves()`` with 
 """
 
 from collections.abc import Iterable
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -46,7 +47,7 @@ def ladder(records: Iterable[dict], authors: pd.DataFrame, paper: dict[str, floa
     effect.set_ylabel("difference of accuracies (points)")
     effect.legend(loc="upper right", fontsize=7.5)
     widths, epochs = last.index.unique("width"), curves.index.unique("epoch").max()
-    colours = dict(zip(widths, WIDTH_COLOURS[: len(widths)], strict=True))
+    colours = dict(zip(widths, cycle(WIDTH_COLOURS), strict=False))
     _cost(cost, curves, colours, authors)
     _tau(tau, records, colours, authors)
     for axis in axes[0]:

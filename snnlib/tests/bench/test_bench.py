@@ -105,7 +105,7 @@ def test_the_loop_stands_in_where_no_library_took_part():
 def test_missing_libraries_are_named_and_skipped(monkeypatch):
     monkeypatch.setattr(peers, "LIBRARIES", {"SpikingJelly": "no-such-package", "snnTorch": "nor-this"})
     assert peers.missing()[0] == (
-        "SpikingJelly is skipped: it is not installed; `pip install .[peers]` brings it."
+        'SpikingJelly is skipped: it is not installed; `pip install -e ".[peers]"` brings it.'
     )
     assert peers.layer("SpikingJelly", "LIF") is None
     results = Results()

@@ -19,7 +19,7 @@ def test_links_lead_to_pages_of_the_site_to_the_repository_or_nowhere(monkeypatc
 
 def test_a_missing_package_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(site, "NEEDED", ("sphinx", "no_such_builder"))
-    with pytest.raises(ValueError, match=r"no_such_builder: `.*pip install '.\[site\]'`"):
+    with pytest.raises(ValueError, match=r"no_such_builder: `.*pip install -e '.\[site\]'`"):
         site.build(tmp_path)
 
 
