@@ -29,6 +29,11 @@ endif
 ifneq ($(filter-out 0 1,$(TRAIN)),)
 $(error TRAIN=$(TRAIN) is unknown: TRAIN=1 trains what is not recorded; without it the profiles recorded, paper and one_cycle train nothing)
 endif
+ifneq ($(filter read,$(MAKECMDGOALS)),)
+ifneq ($(PROFILE)$(filter 1,$(TRAIN)),recorded)
+$(error make read draws what is recorded, without PyTorch, and trains nothing: leave out PROFILE and TRAIN, or use `make all`)
+endif
+endif
 RUN = --profile $(PROFILE) $(if $(filter 1,$(TRAIN)),--train) $(ARGS)
 
 # What a Python without PyTorch can do, as far as records go.
@@ -111,7 +116,7 @@ publish: env  ## put the outputs of the PROFILE's executed chapters into noteboo
 	  --ExecutePreprocessor.record_timing=False notebooks/solutions/*.ipynb
 
 clean:  ## remove results and caches; keeps data, .venv and, unless you say yes, long runs
-	@rm -rf results/smoke results/quick results/.data .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(addprefix results/,smoke quick bench site archive exchange .data) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 	@for name in recorded paper one_cycle; do \
 	  answer=y; if ls results/$$name/runs/*.json >/dev/null 2>&1; then answer=n; \

@@ -53,19 +53,19 @@ class Passport:
 
 @functools.cache
 def commit() -> str:
-    """The commit that the code stands at, "+" if files differ; outside a checkout what SNN_COMMIT says, or
-    "unknown".
+    """The commit that the code stands at, "+" if files differ; outside a checkout of its own (in someone's
+    project, say) what SNN_COMMIT says, or "unknown".
     """
 
     def git(*words: str) -> str:
         command = ["git", "-C", str(paths.ROOT), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
-    try:
-        changed = git("status", "--porcelain", "--", "snnlib", "notebooks/*.yaml")
-        return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return os.environ.get("SNN_COMMIT", "unknown")
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        if os.path.samefile(git("rev-parse", "--show-toplevel"), paths.ROOT):
+            changed = git("status", "--porcelain", "--", "snnlib", "notebooks/*.yaml")
+            return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
+    return os.environ.get("SNN_COMMIT", "unknown")
 
 
 @functools.cache

@@ -23,16 +23,23 @@ def main(arguments=None) -> int:
     parser.add_argument("--out", type=Path, default=None, help="default: results/bench/speed.csv")
     options = parser.parse_args(arguments)
     try:
+        out = run.target(options.out)
         effort, say = measure.Effort(options.seconds), partial(print, file=sys.stderr, flush=True)
         report = run.run(options.only.split(","), options.device, options.sizes, effort, say, options.threads)
-    except ValueError as error:
+        _print(report)
+        print(f"{run.save(report, out)} ({report.passport['seconds']:.0f} s)")
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
+    return 0
+
+
+def _print(report: run.Report) -> None:
     print(report.speed.drop(columns=["device", "low_ms", "high_ms"]).round(2).to_string(index=False))
     print(report.bars.round(2).to_string(index=False))
+    if len(report.memory):
+        print("MiB against time steps:", report.memory.round(2).to_string(index=False), sep="\n")
     print("\n".join(report.notes))
-    print(f"{run.save(report, options.out)} ({report.passport['seconds']:.0f} s)")
-    return 0
 
 
 if __name__ == "__main__":

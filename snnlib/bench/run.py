@@ -1,6 +1,7 @@
 """Which workloads there are, in which sizes, and all of them in one run."""
 
 import platform
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -195,10 +196,24 @@ def _cpu() -> str:
         return platform.processor() or platform.machine()
 
 
-def save(report: Report, path: Path | None = None) -> Path:
-    """Write the table as CSV (default: results/bench/speed.csv), passport and notes as JSON beside it."""
+def target(path: Path | None = None) -> Path:
+    """Where ``save`` will write (default: results/bench/speed.csv), told before minutes of measuring:
+    ValueError for a name that cannot be the table's, OSError where nothing can be written.
+    """
     path = path or paths.ROOT / "results" / "bench" / "speed.csv"
+    with files.told(path):
+        if path.suffix.lower() == ".json" or path.is_dir():
+            why = "a folder" if path.is_dir() else "for the passport beside the table"
+            raise ValueError(f"{path} is {why}; name the table, such as speed.csv.")
+        there = next(folder for folder in path.absolute().parents if folder.exists())
+        tempfile.TemporaryFile(dir=there).close()
+    return path
+
+
+def save(report: Report, path: Path) -> Path:
+    """Write the table as CSV, and passport, notes and memory as JSON beside it."""
     text = report.speed.round(4).to_csv(index=False, lineterminator="\n")
     files.write_text(path, text)
-    files.write_json(path.with_suffix(".json"), report.passport | {"notes": report.notes})
+    more = {"notes": report.notes, "memory": report.memory.round(4).to_dict("records")}
+    files.write_json(path.with_suffix(".json"), report.passport | more)
     return path

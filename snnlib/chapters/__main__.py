@@ -85,10 +85,16 @@ def main(arguments=None) -> int:
             return publishing.check(options.artefacts)
         if not paths.DATA.is_dir():
             raise ValueError(f"SNN_DATA names {paths.DATA}, which is no folder; make it, or correct it.")
+        if "all" in options.chapters and len(options.chapters) > 1:
+            raise ValueError(f"`{' '.join(options.chapters)}`: all stands alone; name chapters, or all.")
         every = [chapter for chapter in ledger.CHAPTERS if chapter not in ledger.BY_ITSELF]
         names = every if "all" in options.chapters else options.chapters
         chapters = sorted({ledger.find(name) for name in names})
         overrides = dict(options.overrides)
+        given = [name for name, _ in options.overrides] + ["train"] * options.train
+        if twice := [name for name in overrides if given.count(name) > 1]:
+            told = " (--train is one)" * (options.train and twice[0] == "train")
+            raise ValueError(f"-p: {twice[0]!r} is set more than once{told}; leave one.")
         notebooks = [parameters.NOTEBOOKS / f"{chapter}.ipynb" for chapter in chapters]
         if options.train and any("train" in parameters.read(notebook) for notebook in notebooks):
             overrides["train"] = "true"

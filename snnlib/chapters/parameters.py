@@ -19,6 +19,7 @@ from snnlib import paths
 from snnlib.results import ledger
 from snnlib.runs.config import table_1
 from snnlib.runs.grids import MDN_TASKS, PLIF_DATASETS
+from snnlib.runs.time_grids import TASKS
 
 NOTEBOOKS = paths.ROOT / "notebooks"
 _TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list}
@@ -134,6 +135,8 @@ def check(values: dict, known: dict[str, Parameter], where: str) -> dict:
             raise ValueError(f"{where}: {name!r} is {value}; it must be a finite number.")
         if isinstance(value, int) and not isinstance(value, bool) and value < 0:
             raise ValueError(f"{where}: {name!r} is {value}; it must be 0 or more.")
+        if annotation == "list[int]" and min(value, default=1) < 1:
+            raise ValueError(f"{where}: {name!r} holds {min(value)}; each item must be 1 or more.")
         checked[name] = float(value) if annotation == "float" else value
     return checked
 
@@ -227,9 +230,9 @@ def _check_together(chapter: str, values: dict) -> None:
             raise ValueError(f"{chapter}: {name} is {values[name]}; at least one is needed.")
     trained = [stem for stem in ledger.CHAPTERS if "02" <= stem and stem[:2] not in ("06", "07")]
     of_tasks = [(name, MDN_TASKS) for name in ("tasks", "long_tasks", "mixed_tasks", "beyond_tasks")]
-    for name, valid in (*of_tasks, ("data", PLIF_DATASETS), ("chapters", trained)):
+    for name, valid in (*of_tasks, ("data", PLIF_DATASETS), ("search", TASKS), ("chapters", trained)):
         unknown = [item for item in values.get(name, valid) if item not in valid]
-        may_be_empty = name in ("long_tasks", "beyond_tasks", "chapters")
+        may_be_empty = name in ("long_tasks", "beyond_tasks", "search", "chapters")
         if unknown or (not values.get(name, valid) and not may_be_empty):
             choice = ", ".join(valid)
             raise ValueError(f"{chapter}: {name} is {values[name]}; choose one or more of {choice}.")

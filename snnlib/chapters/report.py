@@ -107,8 +107,8 @@ def _shown(path, root):
 def _absent(stem, root):
     """Why an artefact is not there."""
     reason = root / "missing" / f"{stem}.txt"
-    left_out = f"Left out: {reason.read_text().strip()}" if reason.exists() else "Not made yet"
-    return {"stem": stem, "title": ledger.title(stem), "missing": left_out}
+    told = f"Left out: {reason.read_text('utf-8').strip()}" if reason.exists() else "Not made yet"
+    return {"stem": stem, "title": ledger.title(stem), "missing": told}
 
 
 def _picture(root, stem):
@@ -151,10 +151,17 @@ def _decimals(column):
     values = column.dropna().abs()
     if values.empty or (values % 1 == 0).all():
         return 0
+    if _is_p(column.name):
+        return 3
     if values.max() >= 10 and values[values > 0].min() < 0.01:
         return MIXED
     most = 2 if values.max() >= 10 else 3 if values.max() >= 0.1 else 5
-    return next((d for d in range(1, most) if (values.round(d) - values).abs().max() < 1e-9), most)
+    decimals = next((d for d in range(1, most) if (values.round(d) - values).abs().max() < 1e-9), most)
+    return MIXED if (values[values > 0].round(decimals) == 0).any() else decimals  # only 0 is shown as 0
+
+
+def _is_p(name):
+    return name == "p" or str(name).startswith("p_")
 
 
 def _text(column, value, decimals):
@@ -162,6 +169,8 @@ def _text(column, value, decimals):
         return "–"
     if decimals is None:
         return str(value)
+    if _is_p(column) and value < 0.0005:
+        return "<0.001"
     if decimals == MIXED:
         return f"{value:,.4g}".replace("-", "−")
     sign = "+" if column == "difference" else ""

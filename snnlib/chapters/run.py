@@ -3,6 +3,7 @@
 Parameters are checked before anything starts, and missing runs are trained here with one progress bar.
 """
 
+import contextlib
 import os
 import resource
 import sys
@@ -42,22 +43,31 @@ def run(
     for position, (chapter, (injected, complete)) in enumerate(plans.items(), start=1):
         started = time.monotonic()
         print(f"[{position}/{len(plans)}] {chapter}: {ledger.CHAPTERS[chapter]}", flush=True)
+        output, drawing = paths.results(profile) / "notebooks" / f"{chapter}.ipynb", False
         try:
             runs = planned.evaluate(folder / f"{chapter}.ipynb", complete)
             many = workers or complete.get("workers", 0)
             records = execute.run(runs, profile, many, complete["train"]) if runs else []
             _remove_artefacts(chapter, profile)  # what an earlier run left must not pass for this one's
-            output = paths.results(profile) / "notebooks" / f"{chapter}.ipynb"
+            drawing = True
             if runs and not records:
                 _leave_out(chapter, profile, output)
                 continue
             execute_notebook(folder / f"{chapter}.ipynb", output, injected)
             print(f"      {time.monotonic() - started:.0f} s, {paths.short(output)}", flush=True)
             if reading.WITHOUT_TORCH:
-                _leave_out_unread(chapter, profile)
+                names = _leave_out_undrawn(chapter, profile, "it needs PyTorch, which is not installed here")
+                if names:
+                    named = ", ".join(map(ledger.title, names))
+                    print(f"      left out, for want of PyTorch: {named}", flush=True)
         except Exception as error:  # the other chapters do not depend on this one
             failures += 1
             print(f"      {_sentence(error)}{_place(error)}", file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):  # a full disk, say, which the sentence above has named
+                if not drawing:
+                    _remove_artefacts(chapter, profile)
+                    output.unlink(missing_ok=True)
+                _leave_out_undrawn(chapter, profile, "the chapter failed")
     return failures
 
 
@@ -181,13 +191,12 @@ def _leave_out(chapter, profile, output):
     print("      not drawn: none of its runs is recorded", flush=True)
 
 
-def _leave_out_unread(chapter, profile):
-    """Of a chapter executed without torch: what the records alone could not make."""
+def _leave_out_undrawn(chapter, profile, reason):
+    """Tell the report why a chapter did not make what it lacks; returns the stems."""
     names = [stem for stem in ledger.stems(chapter) if not any(paths.results(profile).glob(f"*/{stem}.*"))]
     for stem in names:
-        artefacts.leave_out(stem, profile, "it needs PyTorch, which is not installed here", say=False)
-    if names:
-        print(f"      left out, for want of PyTorch: {', '.join(map(ledger.title, names))}", flush=True)
+        artefacts.leave_out(stem, profile, reason, say=False)
+    return names
 
 
 def _sentence(error):

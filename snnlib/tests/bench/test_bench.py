@@ -1,6 +1,7 @@
 """Speed: what is compared before it is timed, statistics, ratios, absent libraries, aims."""
 
 import json
+from dataclasses import replace
 
 import matplotlib
 
@@ -187,6 +188,25 @@ def test_memory_counts_what_a_call_takes():
     assert 7.5 < taken.after <= taken.peak < 10
 
 
+def test_what_a_first_call_makes_once_is_no_part_of_its_peak():
+    made, results = [], Results()
+
+    def step():
+        if not made:
+            made.append(torch.ones(64 * 2**20 // 4))  # as Adam's state
+
+    entry = Contender("ours", "1", {"step": step}, lambda: {"spikes": pattern()})
+    measure.contest("w", [entry], QUICK, results)
+    measure.contest("w", [replace(entry, recorded=True)], QUICK, results)
+    peaks = [r["peak_mib"] for r in results.rows]
+    assert np.isnan(peaks[1]) and (np.isnan(peaks[0]) or peaks[0] < 32)
+
+
+def test_an_ensemble_says_what_is_not_recorded():
+    assert training._one_by_one("cpu") == "ours, one by one"
+    assert training._one_by_one("cuda:0") == "ours, one by one, kernel by kernel"
+
+
 def test_aims_are_judged_on_the_first_such_work():
     rows = [
         row("ours", 1.0, "ours", "LIF [20, 100, 500]", layers.BOTH),
@@ -236,6 +256,44 @@ def test_the_command_writes_csv_and_passport(tmp_path, capsys):
     assert tuple(table.columns) == measure.COLUMNS and len(table) == 9
     passport = json.loads(out.with_suffix(".json").read_text())
     assert {"cpu", "threads", "versions", "commit", "notes", "seconds"} <= passport.keys()
+
+
+def test_memory_against_time_steps_is_printed_and_saved(tmp_path, capsys):
+    out = tmp_path / "new" / "speed.csv"
+    assert command.main(["--only", "memory", "--sizes", "tiny", "--seconds", "0", "--out", str(out)]) == 0
+    memory = json.loads(out.with_suffix(".json").read_text())["memory"]
+    assert {row["T"] for row in memory} == {4, 16} and {"kept", "peak"} <= memory[0].keys()
+    assert "kept" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("speed.json", "is for the passport beside the table; name the table, such as speed.csv."),
+        ("folder", "is a folder; name the table, such as speed.csv."),
+        ("file/speed.csv", "cannot be written (Not a directory): a file is where a folder belongs"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_told_before_measuring(
+    tmp_path, monkeypatch, capsys, name, sentence
+):
+    monkeypatch.setattr(command.run, "run", lambda *_: pytest.fail("measured"))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    assert command.main(["--out", str(tmp_path / name)]) == 2
+    said = capsys.readouterr().err
+    assert sentence in said and len(said.splitlines()) == 1
+
+
+def test_a_disk_that_fills_up_meanwhile_is_one_sentence_and_loses_no_table(tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError("no space")
+
+    monkeypatch.setattr(command.run, "save", full)
+    out = str(tmp_path / "speed.csv")
+    assert command.main(["--only", "synapse", "--sizes", "tiny", "--seconds", "0", "--out", out]) == 2
+    said = capsys.readouterr()
+    assert said.err.endswith("no space\n") and "torch linear" in said.out
 
 
 @pytest.mark.parametrize(

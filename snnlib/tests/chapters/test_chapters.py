@@ -10,7 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from snnlib import paths
 from snnlib.chapters import __main__ as chapters
-from snnlib.chapters import parameters, publishing, run
+from snnlib.chapters import parameters, publishing, report, run
 from snnlib.results import ledger
 
 CELL = (
@@ -175,6 +175,21 @@ def test_wrong_input_ends_with_status_2_and_one_line(capsys):
     assert capsys.readouterr().err.startswith("There is no chapter '09': use one of 00_both_papers")
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["all", "nonsense"], "`all nonsense`: all stands alone"),
+        (["all", "07"], "`all 07`: all stands alone"),
+        (["05", "-p", "seeds", "2", "-p", "seeds", "3"], "-p: 'seeds' is set more than once; leave one."),
+        (["05", "--train", "-p", "train", "false"], "-p: 'train' is set more than once (--train is one)"),
+        (["08", "-p", "search", "['timitt']"], "08_time: search is ['timitt']; choose one or more of tidig"),
+    ],
+)
+def test_a_word_that_would_be_dropped_in_silence_is_refused(capsys, words, sentence):
+    assert chapters.main(["plan", *words, "--profile", "smoke"]) == 2
+    assert capsys.readouterr().err.startswith(sentence)
+
+
 def test_a_mistyped_data_folder_is_named_before_anything_is_planned(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(paths, "DATA", tmp_path / "nowhere")
     assert chapters.main(["plan", "05", "--profile", "smoke"]) == 2
@@ -330,9 +345,40 @@ def test_a_dead_kernel_leaves_no_older_copy(folder, tmp_path, results_in):
     assert not list(old.parent.iterdir()) and not stale.exists()
 
 
+def test_a_chapter_that_fails_before_it_is_drawn_leaves_nothing_of_an_earlier_run(
+    folder, results_in, monkeypatch
+):
+    old = [results_in / "smoke" / name for name in ("notebooks/01_dynamics.ipynb", "figures/mdn_fig4.png")]
+    for path in old:
+        path.parent.mkdir(parents=True)
+        path.write_text("an earlier run")
+    monkeypatch.setattr(run.planned, "evaluate", lambda *_: 1 / 0)
+    assert chapters.run(["01_dynamics"], "smoke", {}, 1, folder) == 1
+    assert not any(path.exists() for path in old)
+    assert report.build("smoke").count("Left out: the chapter failed.") == len(ledger.stems("01_dynamics"))
+
+
+def test_a_chapter_that_fails_in_the_middle_keeps_what_it_has_drawn(folder, results_in, monkeypatch):
+    drawn = results_in / "smoke" / "figures" / "mdn_fig4.png"
+
+    def fails(*_):
+        drawn.parent.mkdir(parents=True)
+        drawn.write_text("this run")
+        raise RuntimeError("no such neuron")
+
+    monkeypatch.setattr(run, "execute_notebook", fails)
+    assert chapters.run(["01_dynamics"], "smoke", {}, 1, folder) == 1
+    reasons = {path.stem for path in (results_in / "smoke" / "missing").iterdir()}
+    assert drawn.exists() and reasons == {*ledger.stems("01_dynamics")} - {"mdn_fig4"}
+
+
 def test_negative_values_and_broken_yaml_are_refused(folder):
     with pytest.raises(ValueError, match="'seeds' is -1; it must be 0 or more"):
         parameters.check({"seeds": -1}, KNOWN, "test")
+    widths = {"widths": parameters.Parameter("list[int]", [8])}
+    with pytest.raises(ValueError, match="'widths' holds 0; each item must be 1 or more"):
+        parameters.check({"widths": [8, 0]}, widths, "test")
+    assert parameters.check({"widths": []}, widths, "test") == {"widths": []}
     (folder / "profiles" / "smoke.yaml").write_text("01_dynamics:\n\tseeds: 2\n")
     with pytest.raises(ValueError, match="smoke.yaml is not valid YAML"):
         parameters.profile("smoke", folder)

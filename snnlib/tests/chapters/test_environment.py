@@ -167,6 +167,32 @@ def test_make_takes_every_path_as_it_is(tmp_path):
     assert not list(tmp_path.rglob("MARK"))
 
 
+def make(root, *words):
+    """What make says in a folder that has the Makefile and empty profiles alone."""
+    (root / "notebooks" / "profiles").mkdir(parents=True, exist_ok=True)
+    for name in ("recorded", "quick"):
+        (root / "notebooks" / "profiles" / f"{name}.yaml").touch()
+    shutil.copy(paths.ROOT / "Makefile", root)
+    ours = ("MAKELEVEL", "MAKEFLAGS", "MFLAGS", "PROFILE", "TRAIN")  # this may be a test that make runs
+    variables = {name: value for name, value in os.environ.items() if name not in ours}
+    return subprocess.run(["make", *words], cwd=root, env=variables, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("more", ["PROFILE=quick", "TRAIN=1"])
+def test_make_read_that_would_train_is_refused(tmp_path, more):
+    assert "make read draws what is recorded" in make(tmp_path, "-n", "read", more).stderr
+    assert "make read draws" not in make(tmp_path, "-n", "all", more).stderr
+    assert "make read draws" not in make(tmp_path, "-n", "read").stderr
+
+
+def test_make_clean_removes_every_result(tmp_path):
+    for name in ("smoke", "quick", "bench", "site", "archive", "exchange", "recorded/runs"):
+        (tmp_path / "results" / name).mkdir(parents=True)
+    (tmp_path / "results" / "recorded" / "runs" / "a.json").touch()
+    assert "kept results/recorded" in make(tmp_path, "clean").stdout
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["recorded"]
+
+
 def test_a_path_with_a_colon_is_refused(tmp_path):
     with pytest.raises(SystemExit, match="search paths are split at ':'; move /somewhere/a:b"):
         environment.main(Path("/somewhere/a:b"))

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import matplotlib
 
@@ -150,6 +151,8 @@ def test_a_picture_or_table_that_is_cut_or_gone_is_listed_as_unreadable(page, re
         ([98.512345], 2),
         ([0.060, -0.065], 3),
         ([0.0001234], 5),
+        ([3.0, 0.5, 1e-9], report.MIXED),
+        ([3.0, 0.5, 0.0], 1),
         (["a"], None),
         ([NAN], 0),
     ],
@@ -163,3 +166,19 @@ def test_small_numbers_beside_large_ones_stay_readable(results_in):
     artefacts.save_table(frame, "mdn_table1", "smoke", caption="Hyperparameters.")
     cells = re.findall(r"<td[^>]*>(.*?)</td>", article(report.build("smoke"), "mdn_table1"))
     assert cells == ["epochs", "20", "20", "eta", "0.001", "0.001"]
+
+
+def test_what_is_not_zero_is_not_shown_as_zero(results_in):
+    frame = pd.DataFrame({"id": list("abc"), "p": [2e-7, 0.04321, NAN], "p_holm": [4e-4, 1.0, NAN]})
+    artefacts.save_table(frame.assign(sesoi=[1e-9, 0.5, 3]), "claims", "smoke", caption="Claims.")
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", article(report.build("smoke"), "claims"))
+    shown = ["a", "&lt;0.001", "&lt;0.001", "1e−09", "b", "0.043", "1.000", "0.5", "c", "–", "–", "3"]
+    assert cells == shown
+
+
+def test_a_reason_is_read_as_it_was_written_whatever_the_locale(results_in, monkeypatch):
+    artefacts.leave_out("mdn_fig4", "smoke", "µ is not recorded", say=False)
+    read = Path.read_text
+    ascii_otherwise = lambda path, encoding="ascii", **more: read(path, encoding, **more)  # noqa: E731
+    monkeypatch.setattr(Path, "read_text", ascii_otherwise)
+    assert "Left out: µ is not recorded" in article(report.build("smoke"), "mdn_fig4")
