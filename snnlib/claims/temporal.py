@@ -112,13 +112,8 @@ def _runs(records, task, settings) -> dict[str, dict[int, dict]]:
     whole = {same: runs | budgets.get(same[:3], {}) for same, runs in budgets.items()}
 
     def preferred(same):
-        seeds = list(map(len, whole[same].values()))
-        return (
-            sum(n >= ENOUGH_SEEDS for n in seeds),
-            len(seeds),
-            len(same),
-            same[0] * max(same[3:4], default=0),
-        )
+        seeds, training = [len(runs) for runs in whole[same].values()], same[0] * max(same[3:4], default=0)
+        return sum(n >= ENOUGH_SEEDS for n in seeds), len(seeds), len(same), training
 
     return whole[max(whole, key=preferred)] if whole else {}
 
